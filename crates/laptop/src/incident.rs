@@ -22,7 +22,9 @@ use crate::session::Session;
 /// How long before its opening things are collected.
 const BEFORE: SignedDuration = SignedDuration::from_hours(2);
 
-fn directory(home: &Home) -> PathBuf {
+/// Where incidents are.
+#[must_use]
+pub fn directory(home: &Home) -> PathBuf {
     home.root().join("incidents")
 }
 

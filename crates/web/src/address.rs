@@ -78,6 +78,27 @@ pub fn contract(base: &str, id: &str) -> String {
     format!("{base}/data/contract/?id={}", part(id))
 }
 
+/// Where the page of an objective is, of one job where each has a record of its own.
+pub fn objective(base: &str, id: &str, job: Option<&str>) -> String {
+    let job = job.map(|job| format!("&job={}", part(job))).unwrap_or_default();
+    format!("{base}/objectives/objective/?id={}{job}", part(id))
+}
+
+/// Where the page of a runbook is.
+pub fn runbook(base: &str, name: &str) -> String {
+    format!("{base}/runbooks/runbook/?id={}", part(name))
+}
+
+/// Where the page of a record of a run of a runbook is.
+pub fn record(base: &str, id: &str) -> String {
+    format!("{base}/runbooks/record/?id={}", part(id))
+}
+
+/// Where the page of an incident is.
+pub fn incident(base: &str, id: &str) -> String {
+    format!("{base}/incidents/incident/?id={}", part(id))
+}
+
 /// Where the pages of an application of a cluster are.
 pub fn application(base: &str, namespace: &str, name: &str, page: &str) -> String {
     format!("{base}/applications/{}/{}/{page}", part(namespace), part(name))
@@ -97,7 +118,7 @@ pub struct Here {
 }
 
 /// Parameters pages know; others do not stay in addresses.
-const KNOWN: [&str; 27] = [
+const KNOWN: [&str; 28] = [
     "id",
     "attempt",
     "q",
@@ -125,6 +146,7 @@ const KNOWN: [&str; 27] = [
     "level",
     "lines",
     "graph",
+    "job",
 ];
 
 impl Here {

@@ -11,6 +11,8 @@
 //! What takes long to find out is kept: [`verdict`] what the doctor found in a log, [`kept`] what all tasks of a stage say together, [`bills`]
 //! what runs cost, [`details`] what logs tell beside their views. [`assets`] are the style and the script, in the binary.
 //!
+//! [`observed`] is what others read for it: objectives, alerts, records of runbooks, incidents.
+//!
 //! [`live`] is a cluster as one visitor may see it, [`access`] who that visitor is; without them (`stoke history serve`) there is nothing to sign in to.
 //!
 //! This room changes nothing, asks no server but the API server it is given, with the visitor's own rights, and loads nothing from elsewhere.
@@ -27,6 +29,7 @@ pub mod html;
 pub mod judge;
 pub mod kept;
 pub mod live;
+pub mod observed;
 pub mod page;
 pub mod pages;
 pub mod picture;

@@ -405,6 +405,10 @@ pub enum State {
     Broken,
     /// It cannot be known.
     Unknown,
+    /// An alert that someone is notified of.
+    Firing,
+    /// An incident that is not over.
+    Open,
 }
 
 impl State {
@@ -423,6 +427,8 @@ impl State {
             State::Stale => "stale",
             State::Broken => "broken",
             State::Unknown => "unknown",
+            State::Firing => "firing",
+            State::Open => "open",
         }
     }
 
@@ -437,6 +443,7 @@ impl State {
             State::Skipped => "↷",
             State::Stale => "◷",
             State::Unknown => "?",
+            State::Firing | State::Open => "!",
             State::Ended | State::Gone => "○",
         }
     }

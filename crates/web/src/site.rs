@@ -32,10 +32,11 @@ use crate::bills::Bills;
 use crate::details::Details;
 use crate::guard;
 use crate::kept::Kept;
+use crate::observed::Board;
 use crate::page::{Cell, Frame, Page};
 use crate::pages::{
-    App, Missing, Visit, compare, connect, contract, cost, data, environment, executors, home, jobs, overview, sql,
-    stage, stages, storage, streaming, whatif,
+    App, Missing, Visit, alerts, compare, connect, contract, cost, data, environment, executors, home, incidents, jobs,
+    objectives, overview, runbooks, sql, stage, stages, storage, streaming, whatif,
 };
 use crate::verdict::{Verdicts, Whole};
 use crate::words::Language;
@@ -60,6 +61,8 @@ pub struct Settings {
     pub prices: Option<Prices>,
     /// Where verdicts on data are kept, and what was read there.
     pub quality: Option<Arc<Ledger>>,
+    /// What is watched beside it: objectives, alerts, runbooks' records, incidents.
+    pub watched: Arc<Board>,
     /// Who may see a cluster's pages; none: there are only those of the history, for everybody who asks.
     pub access: Option<Arc<Access>>,
 }
@@ -231,6 +234,35 @@ struct OfApplication {
     page: String,
 }
 
+/// Pages of what is watched.
+#[derive(Clone, Copy)]
+enum Watched {
+    Objectives,
+    Objective,
+    Alerts,
+    Runbooks,
+    Runbook,
+    Record,
+    Incidents,
+    Incident,
+}
+
+impl Watched {
+    fn of(parts: &[&str]) -> Option<Watched> {
+        Some(match *parts {
+            ["objectives"] => Watched::Objectives,
+            ["objectives", "objective"] => Watched::Objective,
+            ["alerts"] => Watched::Alerts,
+            ["runbooks"] => Watched::Runbooks,
+            ["runbooks", "runbook"] => Watched::Runbook,
+            ["runbooks", "record"] => Watched::Record,
+            ["incidents"] => Watched::Incidents,
+            ["incidents", "incident"] => Watched::Incident,
+            _ => return None,
+        })
+    }
+}
+
 /// What a path asks for.
 enum Wanted {
     Home,
@@ -238,6 +270,7 @@ enum Wanted {
     Cost,
     Data,
     Contract,
+    Watched(Watched),
     Application(Box<OfApplication>),
     Nothing,
 }
@@ -292,7 +325,7 @@ impl Site {
             ["data"] => return Wanted::Data,
             ["data", "contract"] => return Wanted::Contract,
             ["history", id, ref rest @ ..] => (id, rest),
-            _ => return Wanted::Nothing,
+            ref parts => return Watched::of(parts).map_or(Wanted::Nothing, Wanted::Watched),
         };
         let all = self.index.listed();
         let Some(listed) = all.iter().find(|listed| listed.id == id) else {
@@ -335,7 +368,15 @@ impl Site {
                 let until = Instant::now() + PATIENCE;
                 let cost = |one: &Listed| self.cost_of(one, until);
                 let cost = self.settings.prices.is_some().then_some(&cost as &home::CostOf<'_>);
-                return Ok(home::page(visit, &self.index.listed(), &self.in_need(), cost, now));
+                let watched = self.settings.watched.seen();
+                return Ok(home::page(
+                    visit,
+                    &self.index.listed(),
+                    &self.in_need(),
+                    &watched,
+                    cost,
+                    now,
+                ));
             }
             Wanted::Compare => return self.compare(visit),
             Wanted::Cost => return Ok(self.cost(visit)),
@@ -348,6 +389,7 @@ impl Site {
                 return Ok(data::page(visit, overview.as_ref()));
             }
             Wanted::Contract => return self.contract(visit).ok_or(Missing::NotFound),
+            Wanted::Watched(page) => return self.watched(page, visit),
             Wanted::Nothing => return Err(Missing::NotFound),
             Wanted::Application(of) => *of,
         };
@@ -426,6 +468,20 @@ impl Site {
 impl Site {
     fn run(&self, attempt: &Attempt) -> Result<Arc<Whole>, Missing> {
         self.verdicts.run(&self.index, attempt)
+    }
+
+    fn watched(&self, page: Watched, visit: &Visit) -> Result<Page, Missing> {
+        let seen = self.settings.watched.seen();
+        match page {
+            Watched::Objectives => Ok(objectives::page(visit, seen.objectives.as_ref())),
+            Watched::Objective => objectives::one(visit, seen.objectives.as_ref()),
+            Watched::Alerts => Ok(alerts::page(visit, seen.alerts.as_ref())),
+            Watched::Runbooks => Ok(runbooks::page(visit, seen.records.as_ref())),
+            Watched::Runbook => runbooks::one(visit, seen.records.as_ref()),
+            Watched::Record => runbooks::record(visit, seen.records.as_ref()),
+            Watched::Incidents => Ok(incidents::page(visit, seen.incidents.as_ref())),
+            Watched::Incident => incidents::one(visit, seen.incidents.as_ref()),
+        }
     }
 
     fn moment(&self) -> jiff::Timestamp {

@@ -3,6 +3,7 @@
 #[macro_use]
 mod catalogue;
 pub mod data;
+pub mod observe;
 pub mod platform;
 
 use crate::page::State;
@@ -385,6 +386,8 @@ impl Words {
             State::Stale => self.stale,
             State::Broken => self.broken_contract,
             State::Unknown => self.unclear,
+            State::Firing => self.observe().firing,
+            State::Open => self.observe().open,
         }
     }
 
@@ -494,7 +497,7 @@ mod tests {
     use super::*;
 
     fn all() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
-        ALL.iter().chain(platform::ALL).chain(data::ALL)
+        ALL.iter().chain(platform::ALL).chain(data::ALL).chain(observe::ALL)
     }
 
     #[test]

@@ -69,8 +69,16 @@ pub async fn handshake(edge: &Edge<'_>, input: &Input) -> Answer {
     )
 }
 
+/// How a port is spoken to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Speech {
+    /// HTTP where a path is given, else nothing is said.
+    Plain,
+    Thrift,
+}
+
 /// Whether a port of a pod of the workload answers.
-pub async fn endpoint(edge: &Edge<'_>, input: &Input) -> Answer {
+pub async fn endpoint(edge: &Edge<'_>, input: &Input, speech: Speech) -> Answer {
     let Some(port) = input.count("port").and_then(|port| u16::try_from(port).ok()) else {
         return Err("--port is not a port".to_owned());
     };
@@ -81,9 +89,10 @@ pub async fn endpoint(edge: &Edge<'_>, input: &Input) -> Answer {
         let name = pod["metadata"]["name"].as_str().unwrap_or_default();
         let tried = tokio::time::timeout(PATIENCE, async {
             let stream = connect(edge, &input.namespace, name, port).await?;
-            match input.get("path") {
-                Some(path) => get(stream, path).await,
-                None => taken(stream).await,
+            match (speech, input.get("path")) {
+                (Speech::Thrift, _) => thrift(stream).await,
+                (Speech::Plain, Some(path)) => get(stream, path).await,
+                (Speech::Plain, None) => taken(stream).await,
             }
         });
         last = tried
@@ -122,6 +131,33 @@ async fn get(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> Res
         Some(code) if code < 400 => Ok(format!("GET {path} is answered {code}")),
         Some(code) => Err(format!("GET {path} is answered {code}")),
         None => Err("the connection is closed without an answer".to_owned()),
+    }
+}
+
+/// `getStatus` of fb303 as a message of Thrift's binary protocol (thrift-binary-protocol.md): version and kind of a call, its name, its number, no
+/// arguments.
+const GET_STATUS: &[u8] = b"\x80\x01\x00\x01\x00\x00\x00\x09getStatus\x00\x00\x00\x01\x00";
+/// How a reply and an exception begin.
+const REPLIES: [[u8; 4]; 2] = [[0x80, 1, 0, 2], [0x80, 1, 0, 3]];
+
+/// Whether a server of Thrift answers a call. One that does not speak plain Thrift (it wants SASL or TLS) closes the connection or says
+/// something else: it is there.
+async fn thrift(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<String, String> {
+    let mut first = [0];
+    // A connection that was not taken ends before anything is said.
+    match tokio::time::timeout(STAYS, stream.read(&mut first)).await {
+        Err(_) => {}
+        Ok(Ok(0)) => return Err("the connection is closed at once".to_owned()),
+        Ok(Ok(_)) => return Ok("it speaks first, which is not plain Thrift: a connection is taken".to_owned()),
+        Ok(Err(error)) => return Err(error.to_string()),
+    }
+    stream.write_all(GET_STATUS).await.map_err(|error| error.to_string())?;
+    stream.flush().await.map_err(|error| error.to_string())?;
+    let mut head = [0; 4];
+    match stream.read_exact(&mut head).await {
+        Ok(_) if REPLIES.contains(&head) => Ok("it answers getStatus".to_owned()),
+        Ok(_) => Ok("it answers with something else than plain Thrift: a connection is taken".to_owned()),
+        Err(_) => Ok("it takes a connection, and closes it at a call of plain Thrift".to_owned()),
     }
 }
 
@@ -172,4 +208,39 @@ pub fn whole(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of a server that answers the call with this; none: it takes the call and is silent.
+    async fn said(answer: Option<&'static [u8]>) -> Option<Result<String, String>> {
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let serving = async move {
+            let mut call = [0; GET_STATUS.len()];
+            theirs.read_exact(&mut call).await.unwrap();
+            assert_eq!(&call, GET_STATUS);
+            match answer {
+                Some(answer) => theirs.write_all(answer).await.unwrap(),
+                None => futures::future::pending().await,
+            }
+        };
+        let asking = async { tokio::join!(thrift(ours), serving).0 };
+        tokio::time::timeout(STAYS * 3, asking).await.ok()
+    }
+
+    #[tokio::test]
+    async fn a_server_that_hangs_is_not_taken_for_one_that_answers() {
+        let reply = b"\x80\x01\x00\x02\x00\x00\x00\x09getStatus\x00\x00\x00\x01\x08\x00\x00\x00\x00\x00\x02\x00";
+        assert_eq!(said(Some(reply)).await, Some(Ok("it answers getStatus".to_owned())));
+        for other in [&b""[..], b"\x15\x03\x03\x00\x02", b"HTTP/1.1 400"] {
+            let said = said(Some(other)).await.unwrap().unwrap();
+            assert!(said.contains("plain Thrift"), "{said}");
+        }
+        assert_eq!(said(None).await, None);
+        let (ours, theirs) = tokio::io::duplex(64);
+        drop(theirs);
+        assert_eq!(thrift(ours).await, Err("the connection is closed at once".to_owned()));
+    }
 }

@@ -81,7 +81,8 @@ pub async fn read(edge: &Edge<'_>, what: Read, input: &Input, record: &str) -> A
             None => Ok(Vec::new()),
         },
         Read::WorkloadPods => workload_pods(edge, input).await,
-        Read::Endpoint => probes::endpoint(edge, input).await,
+        Read::Endpoint => probes::endpoint(edge, input, probes::Speech::Plain).await,
+        Read::Thrift => probes::endpoint(edge, input, probes::Speech::Thrift).await,
         Read::Store => probes::store(edge, input.text("store")).await,
         Read::Files => files::damaged(edge, input.text("store")).await,
         Read::Secret => Ok(one(edge, namespace, Kind::Secret, input.get("secret"))

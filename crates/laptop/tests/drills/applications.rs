@@ -22,6 +22,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "driver-crash-loop",
             branch: "looping",
             quick: true,
+            needs: None,
             inject: of_stage!(stage, {
                 let policy = json!({"type": "OnFailure", "onFailureRetries": 100, "onFailureRetryInterval": 1});
                 stage
@@ -44,6 +45,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "driver-crash-loop",
             branch: "ended",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 stage.application("etl", "exit 3", json!({})).await?;
                 stage.until_state("etl", "FAILED").await?;
@@ -62,6 +64,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "executor-failures",
             branch: "node",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 stage.spare_node().await?;
                 stage
@@ -100,6 +103,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "executor-failures",
             branch: "settings",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 let ends = "while test ! -e /tmp/broken; do sleep 0.1; done; exit 1";
                 stage.application("etl", ends, json!({})).await?;
@@ -119,6 +123,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "out-of-memory",
             branch: "driver",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 let eats = "exec python3 -c 'import time; held = bytearray(150 << 20); time.sleep(100000)'";
                 stage
@@ -140,6 +145,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "stuck-run",
             branch: "hangs",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 stage
                     .application("etl", "test -e /tmp/never || sleep 100000", json!({}))
@@ -167,6 +173,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "task-failures",
             branch: "program",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 stage.schedule("nightly", "0 3 * * *", TRACEBACK).await?;
                 let run = stage.trigger("nightly").await?;
@@ -185,6 +192,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "task-failures",
             branch: "settings",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 stage.application("etl", TRACEBACK, json!({})).await?;
                 stage.until_state("etl", "FAILED").await?;
@@ -200,6 +208,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "pending-pods",
             branch: "settings",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 stage
                     .application("etl", "sleep 100000", json!({"image": "registry.invalid/gone:1"}))
@@ -223,6 +232,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "pending-pods",
             branch: "given up",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 stage
                     .application("etl", "sleep 100000", json!({"image": "registry.invalid/gone:1"}))
@@ -240,6 +250,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "performance",
             branch: "given",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 stage.application("etl", "sleep 100000", json!({})).await?;
                 let etl_object = stage.until_state("etl", "RUNNING").await?;
@@ -268,6 +279,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "quota",
             branch: "driver",
             quick: true,
+            needs: None,
             inject: of_stage!(stage, {
                 stage
                     .create(
@@ -291,6 +303,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "scale-up",
             branch: "application",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 stage.application("etl", "sleep 100000", json!({})).await?;
                 stage.until_state("etl", "RUNNING").await?;
@@ -313,6 +326,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "scale-down",
             branch: "application",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 stage
                     .application("etl", "sleep 100000", json!({"executor": {"instances": 4}}))

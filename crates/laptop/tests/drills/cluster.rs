@@ -13,6 +13,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "pending-pods",
             branch: "cordoned",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 stage
                     .patch(Kind::Node, NODE, json!({"spec": {"unschedulable": true}}))
@@ -33,6 +34,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "capacity",
             branch: "cordoned",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 stage
                     .patch(Kind::Node, NODE, json!({"spec": {"unschedulable": true}}))
@@ -53,6 +55,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "capacity",
             branch: "full",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 let requests = json!({"containers": [{"name": "main", "image": "shell:1", "resources": {"requests": {"cpu": "100"}}}]});
                 stage.pod("large", "sleep 1", json!({}), requests).await?;
@@ -76,6 +79,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "node-maintenance",
             branch: "drain and back",
             quick: true,
+            needs: None,
             inject: of_stage!(stage, {
                 stage.application("etl", "sleep 100000", json!({})).await?;
                 stage.until_state("etl", "RUNNING").await?;
@@ -114,6 +118,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "cost-spike",
             branch: "executors",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 stage
                     .application("etl", "sleep 100000", json!({"executor": {"instances": 4}}))
@@ -139,6 +144,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "schedule-missed",
             branch: "suspended",
             quick: true,
+            needs: None,
             inject: of_stage!(stage, {
                 stage.schedule("nightly", "*/5 * * * *", "exit 0").await?;
                 stage
@@ -166,6 +172,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "schedule-missed",
             branch: "missed",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 stage.schedule("nightly", "*/5 * * * *", "exit 0").await?;
                 stage
@@ -186,6 +193,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "schedule-missed",
             branch: "invalid",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 stage.schedule("nightly", "61 25 * * *", "exit 0").await?;
                 stage

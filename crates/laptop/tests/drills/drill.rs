@@ -13,6 +13,8 @@ use tokio::sync::Notify;
 
 use super::stage::Stage;
 
+/// Brings what a drill needs, or says why it cannot be had.
+pub type Needs = fn() -> Result<(), String>;
 pub type Given = Vec<(&'static str, String)>;
 pub type Inject = for<'a> fn(&'a Stage) -> LocalBoxFuture<'a, Result<Given, Failed>>;
 pub type Symptom = for<'a> fn(&'a Stage) -> LocalBoxFuture<'a, Result<bool, Failed>>;
@@ -26,6 +28,8 @@ pub struct Drill {
     pub branch: &'static str,
     /// Whether it is killed everywhere in the default tier too.
     pub quick: bool,
+    /// What it needs that not every machine has; then it runs in tier full alone.
+    pub needs: Option<Needs>,
     /// Breaks something, and waits until it is broken; gives the parameters.
     pub inject: Inject,
     /// Whether it is still broken.

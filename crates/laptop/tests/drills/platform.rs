@@ -48,6 +48,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "object-store",
             branch: "down",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 let up = store(stage).await?;
                 *stage.access.lock().unwrap() = reached(&up);
@@ -73,6 +74,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "object-store",
             branch: "denied",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 let up = store(stage).await?;
                 *stage.access.lock().unwrap() = Access::s3(
@@ -115,6 +117,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "data-corruption",
             branch: "files",
             quick: true,
+            needs: None,
             inject: of_stage!(stage, {
                 let data = stage.path().join("data/day=1");
                 std::fs::create_dir_all(&data)?;
@@ -145,6 +148,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "incident",
             branch: "an application failed",
             quick: true,
+            needs: None,
             inject: of_stage!(stage, {
                 stage.application("etl", "exit 3", json!({})).await?;
                 stage.until_state("etl", "FAILED").await?;

@@ -13,6 +13,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "rotate-certificates",
             branch: "ours",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 for kind in [Kind::MutatingWebhookConfiguration, Kind::ValidatingWebhookConfiguration] {
                     let hook = json!({
@@ -51,6 +52,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "rotate-secrets",
             branch: "application and Connect server",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 // `old` in base64.
                 stage
@@ -88,6 +90,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "upgrade-spark",
             branch: "copy first",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 stage
                     .application("etl", "exit 0", json!({"sparkVersion": "4.0.5"}))
@@ -111,6 +114,7 @@ pub fn drills() -> Vec<Drill> {
             runbook: "upgrade-operator",
             branch: "rolling",
             quick: false,
+            needs: None,
             inject: of_stage!(stage, {
                 stage
                     .workload(Kind::Deployment, "spark-operator-controller", 2, "sleep 100000")

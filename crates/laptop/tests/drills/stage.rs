@@ -23,15 +23,18 @@ use stoke_operator::OperatorConfig;
 use stoke_operator::admission::{Terms, WebhookConfig};
 use stoke_operator::connect::{Counts, Outcome, Place as Server, Usage, Visitor, Visits};
 use stoke_operator::serve::{ServeConfig, serve};
+use stoke_sandbox::Mount;
 use stoke_storage::Access;
 use tokio::sync::watch;
+
+use super::{metastore, served};
 
 /// The node that runs pods.
 pub const NODE: &str = "drill-node";
 /// The Secret with the webhook's certificates.
 pub const CERTIFICATES: &str = "webhook-certificates";
 /// Runs the last argument: what a driver is given, or what a pod says.
-const RUN: &str = "for last in \"$@\"; do :; done; case \"$last\" in *spark-internal*|'') exec sleep 100000;; *) eval \"$last\";; esac";
+const RUN: &str = "for last in \"$@\"; do :; done; case \"$last\" in *spark-internal*) last=$CONNECT_SERVER;; '') last='exec sleep 100000';; esac; eval \"$last\"";
 
 /// `shell:…` is there, anything else is nothing.
 struct Shell;
@@ -41,13 +44,16 @@ impl Images for Shell {
         match image.starts_with("shell:") {
             true => Ok(Some(Image {
                 id: image.to_owned(),
-                environment: vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())],
+                environment: vec![
+                    ("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into()),
+                    ("CONNECT_SERVER".into(), served::script("connect")),
+                ],
                 entrypoint: vec!["/bin/sh".into(), "-c".into(), RUN.into(), "run".into()],
                 arguments: vec!["sleep 100000".into()],
                 working_directory: "/tmp".into(),
                 user: 185,
                 group: 185,
-                mounts: Vec::new(),
+                mounts: mounts(),
                 writable: Vec::new(),
             })),
             false => Err(format!("no image {image}")),
@@ -57,6 +63,20 @@ impl Images for Shell {
     fn pull(&self, image: &str) -> Result<Image, String> {
         self.present(image)?.ok_or_else(|| format!("no image {image}"))
     }
+}
+
+/// This program, event logs of real runs, and a real metastore where it was brought.
+fn mounts() -> Vec<Mount> {
+    let logs = stoke_testkit::generated::repository("crates/insight/tests/pairs");
+    let program = std::env::current_exe().unwrap_or_default();
+    let mut all = vec![
+        Mount::bind(program, served::PROGRAM, true),
+        Mount::bind(logs, served::LOGS, true),
+    ];
+    if metastore::directory().is_dir() {
+        all.push(Mount::bind(metastore::directory(), metastore::HOME, true));
+    }
+    all
 }
 
 /// Connect servers that no one uses, greeted in fact.
@@ -415,12 +435,25 @@ impl Stage {
         self.patch_status(Kind::Node, "spare", status).await.map(drop)
     }
 
-    /// A Deployment or StatefulSet of one pod that runs a script and is ready while `/tmp/broken` is not there.
+    /// A Deployment or StatefulSet whose pods run a script and are ready while `/tmp/broken` is not there.
     pub async fn workload(&self, kind: Kind, name: &str, replicas: u32, script: &str) -> Result<(), Failed> {
+        let probe = json!({"exec": {"command": ["sh", "-c", "test ! -e /tmp/broken"]}, "periodSeconds": 1, "failureThreshold": 1});
+        self.service(kind, name, replicas, script, probe, json!({})).await
+    }
+
+    /// The same with a readiness probe of its own, and more of its spec.
+    pub async fn service(
+        &self,
+        kind: Kind,
+        name: &str,
+        replicas: u32,
+        script: &str,
+        probe: Value,
+        more: Value,
+    ) -> Result<(), Failed> {
         let container = json!({
-            "name": "main", "image": "shell:1", "args": [script],
+            "name": "main", "image": "shell:1", "args": [script], "readinessProbe": probe,
             "env": [{"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
-            "readinessProbe": {"exec": {"command": ["sh", "-c", "test ! -e /tmp/broken"]}, "periodSeconds": 1, "failureThreshold": 1},
         });
         let mut spec = json!({
             "replicas": replicas, "selector": {"matchLabels": {"app": name}},
@@ -429,6 +462,7 @@ impl Stage {
         if kind == Kind::StatefulSet {
             spec["serviceName"] = name.into();
         }
+        merge(&mut spec, more);
         self.create(kind, json!({"metadata": {"name": name}, "spec": spec}))
             .await?;
         self.until_ready(kind, name, replicas).await

@@ -11,6 +11,7 @@
 //! - [`alertmanager`]: who gets which alerts, when
 //! - [`dashboards`]: pages of Grafana for five kinds of people
 //! - [`tempo`]: all times, divided
+//! - [`firing`]: what fires now, as Alertmanager says it
 //!
 //! It asks no one: what it makes depends on the settings alone.
 
@@ -19,6 +20,7 @@ pub mod alertmanager;
 pub mod alerts;
 pub mod dashboards;
 mod files;
+pub mod firing;
 pub mod mutants;
 pub mod rules;
 pub mod scrape;

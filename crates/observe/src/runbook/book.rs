@@ -274,6 +274,8 @@ pub enum Read {
     WorkloadPods,
     /// Whether `--port` of one of its ready pods answers: HTTP at `--path`, else a connection.
     Endpoint,
+    /// Whether `--port` of one of its ready pods answers a call of Thrift (`getStatus` of fb303), as every Hive Metastore does.
+    Thrift,
     /// Whether `--store` can be listed with the access that this command has.
     Store,
     /// Files below `--store`: name, size, and `damaged` with the reason.

@@ -123,23 +123,60 @@ pub fn index(books: &[&Runbook]) -> String {
     text
 }
 
-/// What the trials of a runbook measured, a line for each fault.
-#[must_use]
-pub fn drills(book: &Runbook) -> Vec<String> {
+/// What a drill of a runbook measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drilled {
+    /// What was broken.
+    pub fault: &'static str,
+    /// From the command to the symptom gone.
+    pub milliseconds: u64,
+    /// Steps that did something.
+    pub steps: u32,
+    /// Kinds of actions.
+    pub actions: u32,
+    /// The day of UTC on which it was drilled last.
+    pub day: &'static str,
+}
+
+/// What the drills of a runbook measured, one for each fault. `laptop/drills` wrote them down.
+pub fn drilled(book: &Runbook) -> impl Iterator<Item = Drilled> {
     let lines = include_str!("drilled.txt")
         .lines()
         .filter(|line| !line.starts_with('#'));
-    let of = |line: &str| {
+    let of = |line: &'static str| {
         let cells: Vec<&str> = line.split(" | ").collect();
-        let [runbook, fault, milliseconds, steps, actions] = cells[..] else {
+        let [runbook, fault, milliseconds, steps, actions, day] = cells[..] else {
             return None;
         };
-        let seconds: u64 = milliseconds.parse::<u64>().ok()?.div_ceil(1000);
-        (runbook == book.name).then(|| {
-            format!("{fault}: the symptom was gone after {seconds} s ({steps} steps did something, {actions} kinds of actions)")
-        })
+        let drilled = Drilled {
+            fault,
+            milliseconds: milliseconds.parse().ok()?,
+            steps: steps.parse().ok()?,
+            actions: actions.parse().ok()?,
+            day,
+        };
+        Some((runbook, drilled))
     };
-    lines.filter_map(of).collect()
+    lines
+        .filter_map(of)
+        .filter(move |(runbook, _)| *runbook == book.name)
+        .map(|(_, drilled)| drilled)
+}
+
+/// The same as lines for people.
+#[must_use]
+pub fn drills(book: &Runbook) -> Vec<String> {
+    let line = |one: Drilled| {
+        format!(
+            "{}: the symptom was gone after {} s ({} steps did something, {} kinds of actions); last on {}",
+            one.fault,
+            one.milliseconds.div_ceil(1000),
+            one.steps,
+            one.actions,
+            one.day
+        )
+    };
+    drilled(book).map(line).collect()
 }
 
 #[cfg(test)]
@@ -156,6 +193,21 @@ mod tests {
             assert_eq!(generated::file(&path, &page(book, &drills(book))), Ok(()));
         }
         assert_eq!(generated::file("docs/runbooks/README.md", &index(books::all())), Ok(()));
+    }
+
+    #[test]
+    fn every_line_of_the_drills_is_read_and_every_runbook_was_drilled() {
+        let lines = include_str!("drilled.txt")
+            .lines()
+            .filter(|line| !line.starts_with('#'));
+        let read: usize = books::all().iter().map(|book| drilled(book).count()).sum();
+        assert_eq!(read, lines.count());
+        for book in books::all() {
+            assert!(drilled(book).next().is_some(), "{} has no drill", book.name);
+            for one in drilled(book) {
+                assert!(one.day.parse::<jiff::civil::Date>().is_ok(), "{one:?}");
+            }
+        }
     }
 
     #[test]

@@ -354,6 +354,13 @@ impl Status {
         self.overdue_seconds > 0 || self.evidence.iter().any(|reading| reading.paging)
     }
 
+    /// Whether someone is to look at it in working hours: a window is as improbable as [`TICKET`] under the objective.
+    #[must_use]
+    pub fn is_ticket(&self) -> bool {
+        let is_improbable = |tail: &Tail| tail.alarm.is_some_and(|alarm| tail.bad >= alarm);
+        self.windows.iter().any(is_improbable)
+    }
+
     /// The objective, and the job where each has a record of its own.
     #[must_use]
     pub fn title(&self) -> String {

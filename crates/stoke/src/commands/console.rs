@@ -13,6 +13,7 @@ use stoke_history::index::{Index, Settings};
 use stoke_laptop::event_logs;
 use stoke_laptop::home::Home;
 use stoke_laptop::interrupt::{interrupted, listen};
+use stoke_laptop::monitoring::addresses;
 use stoke_laptop::session::{self, Place};
 use stoke_web::access::oidc::{self, Provider};
 use stoke_web::{Access, Terms};
@@ -20,6 +21,7 @@ use tokio::net::TcpListener;
 
 use super::history::{base_path, span};
 use super::pages::PageSources;
+use super::watched::watched;
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Format;
@@ -108,8 +110,8 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
             .fix("name another address with --listen")
     })?;
     let address = listener.local_addr()?;
-    let (access, own) = match arguments.tokens {
-        true => (by_token(&arguments).await?, None),
+    let (access, own, session) = match arguments.tokens {
+        true => (by_token(&arguments).await?, None, None),
         false => {
             let session = session::open(&context.home, &arguments.target.cluster()).await?;
             let namespaces = arguments.target.namespace.iter().cloned().collect();
@@ -118,13 +120,23 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
                 Place::Up | Place::Private(_) => ("stoke up".to_owned(), Some(&context.home)),
             };
             let access = Access::by_link(session.client.clone(), namespaces, &who, address.port());
-            (access, own)
+            (access, own, Some(session))
         }
     };
     let quality = own.map(Home::quality);
     let quality = arguments.pages.quality(&context.home, quality.as_deref()).await?;
+    let alertmanager = own.and_then(|home| addresses(&home.default_cluster()));
     let own = own.map(event_logs::directory);
-    let index = Arc::new(index(&arguments, own, context).await?);
+    let source = source(&arguments, own, context).await?;
+    let mut watching = arguments.pages.watching(source.clone(), &mut context.terminal)?;
+    if session.is_some() {
+        // Of the cluster that is up, with whose monitoring it was started.
+        if let (Some((_, alertmanager)), false) = (alertmanager, arguments.pages.names_alertmanager()) {
+            watching.alertmanager(&alertmanager)?;
+        }
+        watching.files(&context.home, session);
+    }
+    let index = Arc::new(index(source));
     let link = access.link();
     let settings = stoke_web::Settings {
         hosts: arguments.hosts,
@@ -132,6 +144,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         local: address.ip().is_loopback(),
         prices,
         quality,
+        watched: watching.board.clone(),
         access: Some(Arc::new(access)),
     };
     let shown = format!(
@@ -158,23 +171,26 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     }
     tokio::select! {
         ended = stoke_web::serve(index, settings, listener, OFTEN) => ended?,
+        () = watched(watching) => {}
         _ = interrupted() => {}
     }
     Ok(0)
 }
 
-/// The event logs that are named, those of this machine, or none.
-async fn index(arguments: &Arguments, own: Option<PathBuf>, context: &Context) -> Outcome<Index> {
-    let source = match (&arguments.history, own) {
-        (Some(place), _) => event_logs::source(place, &context.home).await?,
-        (None, Some(own)) => Source::directory(own),
-        (None, None) => Source::nothing(),
-    };
+/// The event logs that are named, or those of this machine.
+async fn source(arguments: &Arguments, own: Option<PathBuf>, context: &Context) -> Outcome<Option<Source>> {
+    Ok(match (&arguments.history, own) {
+        (Some(place), _) => Some(event_logs::source(place, &context.home).await?),
+        (None, own) => own.map(Source::directory),
+    })
+}
+
+fn index(source: Option<Source>) -> Index {
     let settings = Settings {
         memory: MEMORY,
         ..Settings::default()
     };
-    Ok(Index::new(source, settings, None))
+    Index::new(source.unwrap_or_else(Source::nothing), settings, None)
 }
 
 /// The API server that visitors' tokens are of: the one of a context, or the one of the pod this runs in. Nothing of ours is needed but its address

@@ -17,12 +17,14 @@ use stoke_laptop::home::Home;
 use stoke_laptop::traces::{Follower, Receiver};
 use stoke_model::units::people::counted;
 use stoke_web::Access;
+use stoke_web::observed::Board;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::cli::Context;
 use crate::commands::pages::PageSources;
 use crate::commands::trace::SendTraces;
+use crate::commands::watched::watched;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, table};
 
@@ -163,6 +165,7 @@ async fn serve_history(arguments: Serve, context: &mut Context) -> Outcome<u8> {
     let receiver = arguments.traces.receiver()?;
     let quality = arguments.pages.quality(&context.home, None).await?;
     let source = event_logs::source(&arguments.dir, &context.home).await?;
+    let watching = arguments.pages.watching(Some(source.clone()), &mut context.terminal)?;
     let root = arguments.cache.unwrap_or_else(|| context.home.root().join("history"));
     let kept = (!arguments.no_cache).then(|| cache_of(&root, &source.place()));
     let cache = match kept.clone() {
@@ -202,6 +205,7 @@ async fn serve_history(arguments: Serve, context: &mut Context) -> Outcome<u8> {
         local: address.ip().is_loopback(),
         prices,
         quality,
+        watched: watching.board.clone(),
         access: None,
     };
     match context.terminal.format() {
@@ -219,6 +223,7 @@ async fn serve_history(arguments: Serve, context: &mut Context) -> Outcome<u8> {
     tokio::select! {
         () = following => {}
         ended = stoke_web::serve(index, settings, listener, arguments.interval) => ended?,
+        () = watched(watching) => {}
         _ = tokio::signal::ctrl_c() => {}
     }
     Ok(0)
@@ -263,6 +268,7 @@ impl Beside {
     pub async fn start(
         home: &Home,
         pages: &PageSources,
+        watched: Arc<Board>,
         receiver: Option<Receiver>,
         client: kube::Client,
     ) -> Outcome<Beside> {
@@ -291,6 +297,7 @@ impl Beside {
                 local: true,
                 prices,
                 quality,
+                watched,
                 access: Some(Arc::new(access)),
                 ..stoke_web::Settings::default()
             };

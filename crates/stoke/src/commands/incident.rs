@@ -97,7 +97,7 @@ pub enum Kind {
 }
 
 /// What the embedded cluster is called in an incident.
-const EMBEDDED: &str = "the embedded cluster";
+pub const EMBEDDED: &str = "the embedded cluster";
 
 fn who() -> String {
     std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned())

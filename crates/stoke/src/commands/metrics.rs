@@ -423,8 +423,6 @@ async fn ask(url: &str) -> Outcome<Live> {
 
 /// The data of an answer of Prometheus.
 async fn get(url: &str) -> Outcome<Value> {
-    /// The largest answer that is read.
-    const MOST: usize = 64 << 20;
     let failed = |cause: &dyn std::fmt::Display| {
         Failure::environment("stoke::metrics::live", format!("{url}: {cause}"))
             .fix("name the address of a Prometheus that runs, such as http://localhost:9090")

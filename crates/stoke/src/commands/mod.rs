@@ -38,4 +38,5 @@ pub mod submit;
 pub mod trace;
 pub mod ui;
 pub mod up;
+pub mod watched;
 pub mod what_if;

@@ -1,10 +1,13 @@
-//! What pages are made of beside a cluster and event logs: prices, and verdicts on data. The same for every command that serves pages.
+//! What pages are made of beside a cluster and event logs: prices, verdicts on data, objectives and alerts. The same for every command that serves
+//! pages.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use stoke_eventlog::Source;
 use stoke_insight::cost::Prices;
+use stoke_laptop::gather::outcomes::Wanted;
 use stoke_laptop::home::Home;
 use stoke_laptop::object_store::reach_any;
 use stoke_quality::Storage;
@@ -12,7 +15,10 @@ use stoke_quality::ledger::Ledger;
 use stoke_storage::{Address, Files, StorageError, open_files};
 
 use super::cost::read_prices;
+use super::slo::{self, needs_details};
+use super::watched::Watching;
 use crate::failure::{Failure, Outcome};
+use crate::terminal::Terminal;
 
 /// Arguments of commands that serve pages.
 #[derive(clap::Args)]
@@ -23,6 +29,12 @@ pub struct PageSources {
     /// Where `stoke quality run --history` keeps verdicts on data: a directory, `file:///directory`, `s3://…`, `gs://…` or `abfss://…`
     #[arg(long, value_name = "PLACE")]
     quality: Option<String>,
+    /// Objectives to judge by the event logs, OpenSLO v1 or of Sloth; can be given again
+    #[arg(long, value_name = "FILE")]
+    objectives: Vec<PathBuf>,
+    /// The Alertmanager whose alerts are shown, http://HOST:9093
+    #[arg(long, value_name = "URL")]
+    alertmanager: Option<String>,
 }
 
 impl PageSources {
@@ -52,6 +64,39 @@ impl PageSources {
         Ok(Some(ledger))
     }
 
+    /// What is watched: objectives by the event logs of `logs`, and the Alertmanager that is named.
+    ///
+    /// # Errors
+    /// Files of objectives that cannot be read or have errors, no event logs to judge them by, an address that is none.
+    pub fn watching(&self, logs: Option<Source>, terminal: &mut Terminal) -> Outcome<Watching> {
+        let mut watching = Watching::default();
+        if !self.objectives.is_empty() {
+            let objectives = slo::Files::of(self.objectives.clone()).objectives(terminal)?;
+            let logs = logs.ok_or_else(|| {
+                Failure::input(
+                    "stoke::slo::no-source",
+                    "--objectives: there are no event logs to judge them by",
+                )
+                .fix("name their place with --history")
+            })?;
+            let wanted = Wanted {
+                details: needs_details(&objectives),
+                prices: self.prices()?,
+                ended_is_success: false,
+            };
+            watching.objectives(objectives, logs, wanted);
+        }
+        if let Some(url) = &self.alertmanager {
+            watching.alertmanager(url)?;
+        }
+        Ok(watching)
+    }
+
+    /// Whether an Alertmanager is named.
+    pub fn names_alertmanager(&self) -> bool {
+        self.alertmanager.is_some()
+    }
+
     /// The same as arguments.
     pub fn again(&self) -> Vec<OsString> {
         let prices = self
@@ -62,7 +107,15 @@ impl PageSources {
             .quality
             .iter()
             .flat_map(|place| [OsString::from("--quality"), OsString::from(place)]);
-        prices.chain(quality).collect()
+        let objectives = self
+            .objectives
+            .iter()
+            .flat_map(|file| [OsString::from("--objectives"), OsString::from(file)]);
+        let alertmanager = self
+            .alertmanager
+            .iter()
+            .flat_map(|url| [OsString::from("--alertmanager"), OsString::from(url)]);
+        prices.chain(quality).chain(objectives).chain(alertmanager).collect()
     }
 }
 

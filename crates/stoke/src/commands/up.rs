@@ -8,13 +8,15 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use stoke_eventlog::Source;
 use stoke_laptop::embedded::{Embedded, Serving};
+use stoke_laptop::event_logs;
 use stoke_laptop::home::Home;
 use stoke_laptop::images::ensure;
 use stoke_laptop::interrupt::{interrupted, listen};
 use stoke_laptop::monitoring::{ADDRESSES_FILE, Monitoring, Programs, Targets, addresses};
 use stoke_laptop::object_store;
-use stoke_laptop::session::connect;
+use stoke_laptop::session::{Place, Session, connect};
 use stoke_operator::Policies;
 use stoke_storage::Address;
 
@@ -113,7 +115,18 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
     write_private(&directory.join("pid"), &std::process::id().to_string())?;
     // Over a connection: what a page carries to a pod needs one.
     let client = connect(&directory).await.unwrap_or_else(|| embedded.client());
-    let history = Beside::start(&context.home, &arguments.pages, arguments.traces.receiver()?, client).await?;
+    let mut watching = arguments.pages.watching(
+        Some(Source::directory(event_logs::directory(&context.home))),
+        &mut context.terminal,
+    )?;
+    let session = Session {
+        client: client.clone(),
+        namespace: "default".to_owned(),
+        place: Place::Up,
+    };
+    watching.files(&context.home, Some(session));
+    let receiver = arguments.traces.receiver()?;
+    let history = Beside::start(&context.home, &arguments.pages, watching.board.clone(), receiver, client).await?;
     write_private(&directory.join(LINK_FILE), &history.link)?;
     std::fs::write(directory.join(HISTORY_FILE), format!("http://{}", history.address))?;
     let monitoring = match arguments.observe {
@@ -131,6 +144,10 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
         }
         None => None,
     };
+    if let (Some(monitoring), false) = (&monitoring, arguments.pages.names_alertmanager()) {
+        watching.alertmanager(&format!("http://{}", monitoring.alertmanager))?;
+    }
+    let watching = tokio::spawn(watching.run());
     let announced = Addresses {
         server: embedded.url(),
         objects: embedded.object_store(),
@@ -145,6 +162,7 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
     let _ = std::fs::remove_file(directory.join(LINK_FILE));
     let _ = std::fs::remove_file(directory.join(ADDRESSES_FILE));
     drop(monitoring);
+    watching.abort();
     history.stop();
     embedded.stop(true).await;
     let _ = std::fs::remove_file(directory.join("pid"));

@@ -130,7 +130,7 @@ fn application(name: &str, seconds: u32) -> Value {
 }
 
 /// The address that lets in, and its path.
-fn link(home: &Path) -> Result<(String, String), Failed> {
+pub fn link(home: &Path) -> Result<(String, String), Failed> {
     let output = stoke(home, ["open", "--print", "-o", "json"]).output()?;
     expect_code(&output, 0)?;
     let opened: Value = serde_json::from_slice(&output.stdout)?;
@@ -140,7 +140,7 @@ fn link(home: &Path) -> Result<(String, String), Failed> {
 }
 
 /// What a page says, asked for with the secret of the link.
-fn twin(address: &str, link: &str, path: &str) -> Result<Value, Failed> {
+pub fn twin(address: &str, link: &str, path: &str) -> Result<Value, Failed> {
     let secret = link.rsplit_once('=').map_or("", |(_, secret)| secret);
     let more = if path.contains('?') { '&' } else { '?' };
     let output = Command::new("curl")
@@ -197,6 +197,11 @@ fn real(context: &Context) -> Result<(), Failed> {
         format!("/cluster/node/?id={node}"),
         "/connect/".to_owned(),
         "/check/".to_owned(),
+        "/objectives/".to_owned(),
+        "/alerts/".to_owned(),
+        "/runbooks/".to_owned(),
+        "/runbooks/runbook/?id=quota".to_owned(),
+        "/incidents/".to_owned(),
     ];
     let russian = |path: &String| format!("{path}{}lang=ru", if path.contains('?') { '&' } else { '?' });
     paths.extend(paths.clone().iter().map(russian));

@@ -111,7 +111,54 @@ fn as_commands(context: &Context) -> Result<(), Failed> {
             .into());
         }
     }
+    objectives_as_commands(home.path(), logs.path())?;
+    for (option, wrong, said) in [
+        ("--objectives", "missing.yaml", "stoke::slo::unreadable"),
+        ("--alertmanager", "localhost:9093", "stoke::console::alertmanager"),
+    ] {
+        let refused = stoke(
+            home.path(),
+            ["history", "serve", "--dir", &directory, "--listen", "127.0.0.1:0"],
+        )
+        .args([option, wrong])
+        .output()?;
+        expect_code(&refused, 2)?;
+        expect_parts(&text(&refused), &[said])?;
+    }
     Ok(())
+}
+
+/// A file with the objectives of a platform.
+fn platform(home: &Path) -> Result<String, Failed> {
+    let printed = stoke(home, ["slo", "platform"]).output()?;
+    expect_code(&printed, 0)?;
+    let file = home.join("objectives.yaml");
+    std::fs::write(&file, printed.stdout)?;
+    Ok(file.display().to_string())
+}
+
+/// Objectives as the page has them and as `stoke slo status` prints them: all but what depends on the moment of asking.
+fn objectives_as_commands(home: &Path, logs: &Path) -> Result<(), Failed> {
+    let file = platform(home)?;
+    let served = serve(home, logs, &["--objectives", &file])?;
+    let page = || get(&served.address, "/objectives/?output=json");
+    eventually("objectives are judged", std::time::Duration::from_secs(20), || {
+        page().is_ok_and(|twin| twin["statuses"].is_array())
+    })?;
+    let place = logs.display().to_string();
+    let mut said = printed(home, &["slo", "status", &file, "--history", &place])?["statuses"].take();
+    let mut shown = page()?["statuses"].take();
+    for statuses in [&mut said, &mut shown] {
+        for status in statuses.as_array_mut().ok_or("no statuses")? {
+            for moment in ["from", "until", "runsADay", "forecast"] {
+                status[moment] = Value::Null;
+            }
+        }
+    }
+    match said == shown && said.as_array().is_some_and(|all| !all.is_empty()) {
+        true => Ok(()),
+        false => Err(format!("the page says {shown:#} and the command {said:#}").into()),
+    }
 }
 
 /// A history server on logs of real runs, ended with the test.
@@ -426,11 +473,15 @@ fn for_everybody(context: &Context) -> Result<(), Failed> {
         let from = repository().join("crates").join(log);
         std::fs::copy(&from, logs.path().join(from.file_name().ok_or("no name")?))?;
     }
-    let served = serve(home.path(), logs.path(), &[])?;
+    let objectives = platform(home.path())?;
+    let served = serve(home.path(), logs.path(), &["--objectives", &objectives])?;
     eventually(
-        "the applications are listed",
+        "the applications are listed, and objectives judged",
         std::time::Duration::from_secs(20),
-        || get(&served.address, "/?output=json").is_ok_and(|twin| twin["applications"]["total"] == 6),
+        || {
+            get(&served.address, "/?output=json").is_ok_and(|twin| twin["applications"]["total"] == 6)
+                && get(&served.address, "/objectives/?output=json").is_ok_and(|twin| twin["statuses"].is_array())
+        },
     )?;
     let listed = get(&served.address, "/?output=json")?;
     let id = |name: &str| -> Result<String, Failed> {
@@ -473,6 +524,15 @@ fn for_everybody(context: &Context) -> Result<(), Failed> {
         format!("{}streaming/", id("dstreams")?),
         format!("{connect}connect/"),
         link(&served.address, &format!("{connect}connect/"), "/session/")?,
+        "/objectives/".to_owned(),
+        "/objectives/?lang=ru".to_owned(),
+        link(&served.address, "/objectives/", "/objective/?id=")?,
+        "/alerts/".to_owned(),
+        "/alerts/?lang=ru".to_owned(),
+        "/runbooks/".to_owned(),
+        "/runbooks/?lang=ru".to_owned(),
+        "/runbooks/runbook/?id=node-maintenance".to_owned(),
+        "/incidents/".to_owned(),
     ]);
     look_at(&axe, &served.address, None, &paths)
 }

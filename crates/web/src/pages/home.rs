@@ -7,6 +7,7 @@ use stoke_quality::ledger::Summary;
 
 use super::{Visit, attention, is_chosen, sort_by, state_of};
 use crate::address::Place;
+use crate::observed::Observed;
 use crate::page::{Cell, Page, Row, Section, State, Table};
 
 /// What can be sorted by.
@@ -18,7 +19,14 @@ const ENOUGH: usize = 3;
 pub type CostOf<'a> = dyn Fn(&Listed) -> Cell + 'a;
 
 /// The page. Only the rows that are shown are made. What applications cost is a column where there are prices.
-pub fn page(visit: &Visit, listed: &[Listed], data: &[Summary], cost: Option<&CostOf<'_>>, now: i64) -> Page {
+pub fn page(
+    visit: &Visit,
+    listed: &[Listed],
+    data: &[Summary],
+    observed: &Observed,
+    cost: Option<&CostOf<'_>>,
+    now: i64,
+) -> Page {
     let w = visit.w;
     let text = visit.searched();
     let newest: Vec<(&Listed, &Attempt)> = listed
@@ -112,7 +120,7 @@ pub fn page(visit: &Visit, listed: &[Listed], data: &[Summary], cost: Option<&Co
         kind: "home",
         title: w.applications.to_owned(),
         rest: Some(format!("{}/api/v1/applications", visit.base)),
-        sections: attention::of_data(visit, data)
+        sections: attention::without_cluster(visit, data, observed)
             .into_iter()
             .chain([Section::Filter(filter), Section::Table(table)])
             .collect(),

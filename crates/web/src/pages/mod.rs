@@ -1,5 +1,6 @@
 //! Each page as a function of what is known to a [`Page`]: no sockets, no files, no clock.
 
+pub mod alerts;
 pub mod application;
 pub mod ask;
 pub mod attention;
@@ -15,9 +16,12 @@ pub mod environment;
 pub mod executors;
 pub mod graphs;
 pub mod home;
+pub mod incidents;
 pub mod jobs;
 pub mod now;
+pub mod objectives;
 pub mod overview;
+pub mod runbooks;
 pub mod sql;
 pub mod stage;
 pub mod stages;

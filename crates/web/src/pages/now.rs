@@ -9,6 +9,7 @@ use super::home::{CostOf, lasted, usual};
 use super::{Visit, attention, is_chosen, sort_by, state_of};
 use crate::address::{self, Place};
 use crate::live::row::Row as Live;
+use crate::observed::Observed;
 use crate::page::{Cell, Page, Row, Section, State, Table};
 
 /// What can be sorted by.
@@ -113,6 +114,7 @@ pub fn page(
     rows: &[Live],
     listed: &[Listed],
     data: &[Summary],
+    observed: Option<&Observed>,
     cost: Option<&CostOf<'_>>,
     now: i64,
 ) -> Page {
@@ -216,7 +218,7 @@ pub fn page(
         title: p.now.to_owned(),
         rest: Some(format!("{}/api/v1/applications", visit.base)),
         sections: vec![
-            attention::of_cluster(visit, rows, data, now),
+            attention::of_cluster(visit, rows, data, observed, now),
             Section::Filter(filter),
             Section::Table(table),
         ],
@@ -260,7 +262,7 @@ mod tests {
             base: String::new(),
         };
         let begun = Instant::now();
-        let page = page(&visit, &rows, &[], &[], None, now);
+        let page = page(&visit, &rows, &[], &[], None, None, now);
         let text = crate::html::write(&page, &visit).unwrap();
         let took = begun.elapsed();
         let size = crate::assets::compressed(text.as_bytes(), flate2::Compression::new(5)).len();

@@ -26,10 +26,11 @@ use crate::address::{self, Here};
 use crate::guard;
 use crate::live::row::Row;
 use crate::live::{Live, Refusal, logs, pods};
+use crate::observed::Observed;
 use crate::page::{Cell, Frame, Note, Page, Section, Tab};
 use crate::pages::application::{self, Application, LINES, MOST_LINES, Seen};
 use crate::pages::home::CostOf;
-use crate::pages::{Missing, Visit, ask, change, cluster, desk, now};
+use crate::pages::{Missing, Visit, ask, change, cluster, desk, now, runbooks};
 use crate::verdict::Verdict;
 
 /// How long costs are counted beside a page.
@@ -206,6 +207,10 @@ pub(super) fn frame(asked: &Call, visitor: &Visitor) -> Frame {
         (p.sql, "/sql/"),
         (p.check, "/check/"),
         (w.data().data, "/data/"),
+        (w.observe().objectives, "/objectives/"),
+        (w.observe().alerts, "/alerts/"),
+        (w.observe().runbooks, "/runbooks/"),
+        (w.observe().incidents, "/incidents/"),
         (w.compare, "/compare"),
         (w.cost, "/cost"),
     ];
@@ -298,20 +303,30 @@ async fn read(site: Arc<Site>, access: &Access, asked: Call, visitor: Visitor) -
     let visit = asked.visit();
     let made = match parts[..] {
         // What is made of all runs is for who may see all of them.
-        ["history", ..] | ["compare" | "cost" | "data", ..] if parts != ["history"] => {
+        ["history", ..]
+        | [
+            "compare" | "cost" | "data" | "objectives" | "alerts" | "runbooks" | "incidents",
+            ..,
+        ] if parts != ["history"] => {
             let id = parts.get(1).filter(|_| parts[0] == "history").copied();
             let why = match may_see_run(access, &visitor, id).await {
                 Ok(true) => {
                     let frame = frame(&asked, &visitor);
                     return site.page(asked.path, asked.query, asked.wish, Some(frame)).await;
                 }
-                Ok(false) => Refusal {
+                // Runbooks are the same for everyone; records of them are not.
+                Ok(false) if matches!(parts[..], ["runbooks"] | ["runbooks", "runbook"]) => None,
+                Ok(false) => Some(Refusal {
                     status: 403,
                     message: visit.w.platform().runs_refused.to_owned(),
-                },
-                Err(refusal) => refusal,
+                }),
+                Err(refusal) => Some(refusal),
             };
-            return refused(access, &asked, &visitor, &why);
+            match why {
+                Some(why) => return refused(access, &asked, &visitor, &why),
+                None if parts.len() == 1 => Ok(Ok(runbooks::page(&visit, None))),
+                None => Ok(runbooks::one(&visit, None)),
+            }
         }
         _ => made(&site, access, &visitor, &visit, &parts).await,
     };
@@ -337,9 +352,12 @@ async fn made(site: &Arc<Site>, access: &Access, visitor: &Visitor, visit: &Visi
             let rows = live.applications().await?;
             let seen = seen_runs(access, visitor).await?;
             // Verdicts are of all data: for who may see all applications.
-            let data = if seen.is_none() { site.in_need() } else { Vec::new() };
+            let (data, watched) = match seen {
+                None => (site.in_need(), Some(site.settings.watched.seen())),
+                Some(_) => (Vec::new(), None),
+            };
             let listed = of_seen(site, seen, None);
-            Ok(Ok(home(site, visit, &rows, &listed, &data, at)))
+            Ok(Ok(home(site, visit, &rows, &listed, &data, watched.as_deref(), at)))
         }
         ["applications", namespace, name, ref rest @ ..] => {
             let app = Application::new(live.application(namespace, name).await?, at);
@@ -376,7 +394,15 @@ impl Site {
 }
 
 /// The first page. What is not counted yet of the costs it shows is counted beside it, for the next look.
-fn home(site: &Arc<Site>, visit: &Visit, rows: &[Row], listed: &[Listed], data: &[Summary], at: i64) -> Page {
+fn home(
+    site: &Arc<Site>,
+    visit: &Visit,
+    rows: &[Row],
+    listed: &[Listed],
+    data: &[Summary],
+    watched: Option<&Observed>,
+    at: i64,
+) -> Page {
     let uncounted = RefCell::new(Vec::new());
     let cost = |one: &Listed| {
         let cost = site.cost_of(one, Instant::now());
@@ -386,7 +412,7 @@ fn home(site: &Arc<Site>, visit: &Visit, rows: &[Row], listed: &[Listed], data: 
         cost
     };
     let cost = site.settings.prices.is_some().then_some(&cost as &CostOf<'_>);
-    let page = now::page(visit, rows, listed, data, cost, at);
+    let page = now::page(visit, rows, listed, data, watched, cost, at);
     let uncounted = uncounted.into_inner();
     if !uncounted.is_empty() {
         let site = site.clone();

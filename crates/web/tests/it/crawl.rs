@@ -16,7 +16,7 @@ fn links(text: &str) -> impl Iterator<Item = String> + '_ {
 }
 
 /// Nothing inline, nothing from elsewhere, landmarks and a heading.
-fn is_proper(path: &str, page: &Answer) {
+pub fn is_proper(path: &str, page: &Answer, language: &str) {
     assert_eq!(page.status, StatusCode::OK, "{path}");
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8", "{path}");
     for part in [
@@ -29,7 +29,7 @@ fn is_proper(path: &str, page: &Answer) {
     assert_eq!(page.header("x-content-type-options"), "nosniff");
     let text = page.text();
     for wanted in [
-        "<html lang=\"en\">",
+        &format!("<html lang=\"{language}\">"),
         "<main id=\"content\"",
         "<h1>",
         "class=\"skip\"",
@@ -70,6 +70,7 @@ async fn every_link_leads_to_a_page() {
     }
     let settings = stoke_web::Settings {
         quality: Some(ledger(directory.path())),
+        watched: crate::watched::board("x"),
         ..stoke_web::Settings::default()
     };
     let site = Site::on(all(), settings);
@@ -82,7 +83,7 @@ async fn every_link_leads_to_a_page() {
             continue;
         }
         let page = site.get(&path).await;
-        is_proper(&path, &page);
+        is_proper(&path, &page, "en");
         let text = page.text();
         kinds.insert(
             text.split("<body class=\"")
@@ -105,6 +106,7 @@ async fn every_link_leads_to_a_page() {
         }
     }
     let wanted = [
+        "alerts",
         "compare",
         "connect",
         "contract",
@@ -117,9 +119,16 @@ async fn every_link_leads_to_a_page() {
         "executors",
         "findings",
         "home",
+        "incident",
+        "incidents",
         "job",
         "jobs",
+        "objective",
+        "objectives",
         "overview",
+        "record",
+        "runbook",
+        "runbooks",
         "session",
         "sql",
         "stage",

@@ -12,3 +12,4 @@ mod reasons;
 mod site;
 mod storage;
 mod told;
+mod watched;

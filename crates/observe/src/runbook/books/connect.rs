@@ -65,7 +65,7 @@ pub static BOOK: Runbook = Runbook {
     ],
     limits: &[
         "Sessions of the old server are lost with it: temporary views and cached data are made again by their clients.",
-        "It has no trial of its own yet: its steps are the ones that no drill executed. The greeting of real servers is tried with `stoke connect` and the operator.",
+        "Its drills run a program that answers the one call of a client's greeting; real servers of Spark 3.5 to 4.1 are greeted by the operator and by `stoke connect` in the end-to-end tests.",
     ],
 };
 

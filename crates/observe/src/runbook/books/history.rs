@@ -66,10 +66,10 @@ pub static BOOK: Runbook = Runbook {
             },
         },
         ready(&[]),
-        answers(&[]),
+        ANSWERS,
     ],
     limits: &[
-        "It is tried with a web server in a pod, started and stopped as a History Server is; that `stoke history serve` answers is shown by its own tests.",
+        "Its drills run the History Server of Stoke. Of Spark's own they say that it is started, stopped and asked in the same way.",
     ],
 };
 
@@ -99,11 +99,6 @@ pub const fn ready(only: &'static [&'static str]) -> Step {
     Step { only, ..READY }
 }
 
-/// A step of services.
-pub const fn answers(only: &'static [&'static str]) -> Step {
-    Step { only, ..ANSWERS }
-}
-
 fn check(case: &Case<'_>) -> Result<Seen, Unknown> {
     let workload = case.the(Read::Workload)?;
     if case.input.get("store").is_some() {
@@ -115,16 +110,16 @@ fn check(case: &Case<'_>) -> Result<Seen, Unknown> {
             ));
         }
     }
-    service(case, workload)
+    service(case, workload, Read::Endpoint)
 }
 
 /// How a service is: it answers, it is scaled to nothing, its pods wait, or it is down.
-pub fn service(case: &Case<'_>, workload: &serde_json::Value) -> Result<Seen, Unknown> {
+pub fn service(case: &Case<'_>, workload: &serde_json::Value, answer: Read) -> Result<Seen, Unknown> {
     let (wanted, ready, _) = spark::replicas(workload);
     if wanted == 0 {
         return Ok(Seen::go("it is scaled to nothing").on("stopped"));
     }
-    let (answered, says) = case.tried(Read::Endpoint)?;
+    let (answered, says) = case.tried(answer)?;
     if answered {
         return Ok(Seen::nothing(format!("it answers: {says}")));
     }

@@ -86,7 +86,7 @@ pub static BOOK: Runbook = Runbook {
         put_back(&[]),
     ],
     limits: &[
-        "Apache Celeborn itself was not at hand: its workers are stood in for by a StatefulSet of other programs.",
+        "Not tried with Apache Celeborn itself: its master and workers cannot be had from Maven Central, so a StatefulSet of other programs is drilled. What is done is that of any StatefulSet; that fetches work again is believed when the application runs.",
     ],
 };
 

@@ -21,6 +21,7 @@ use crate::commands::cost::moment;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, Terminal, table};
 use sources::Sources;
+pub use sources::needs_details;
 
 /// What can be done with objectives.
 #[derive(clap::Subcommand)]
@@ -175,6 +176,11 @@ pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
 }
 
 impl Files {
+    /// These.
+    pub fn of(files: Vec<PathBuf>) -> Files {
+        Files { files }
+    }
+
     fn reading(&self) -> Outcome<read::Reading> {
         let file = |path: &PathBuf| {
             let name = path.display().to_string();
@@ -189,7 +195,7 @@ impl Files {
     }
 
     /// The objectives, none of which may be wrong: half of a promise is another one.
-    fn objectives(&self, terminal: &mut Terminal) -> Outcome<Vec<Objective>> {
+    pub fn objectives(&self, terminal: &mut Terminal) -> Outcome<Vec<Objective>> {
         let reading = self.reading()?;
         show(&reading.complaints, terminal);
         match has_errors(&reading.complaints) {
@@ -244,7 +250,8 @@ impl Judged {
     }
 }
 
-fn judge(objectives: &[Objective], attempts: &[stoke_observe::slo::runs::Attempt], now: i64) -> Vec<Status> {
+/// How the objectives of runs stand.
+pub fn judge(objectives: &[Objective], attempts: &[stoke_observe::slo::runs::Attempt], now: i64) -> Vec<Status> {
     let mut judge = Judge::default();
     let of = |objective: &Objective| match &objective.kind {
         Kind::Batch(batch) => judge.statuses(objective, batch, attempts, now),

@@ -12,8 +12,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
 
 use crate::common::{Context, Need, eventually, expect_code, expect_parts, full, program, repository, text};
+use crate::live_pages::{link, twin};
 use crate::up::Up;
 use asked::Servers;
 use faults::count::{self, Begun};
@@ -225,5 +227,15 @@ fn complete(context: &Context) -> Result<(), Failed> {
         names.len(),
         series.len()
     );
+    console_shows(&up)?;
     up.down()
+}
+
+/// The console of the cluster asks the Alertmanager that was started with it.
+fn console_shows(up: &Up) -> Result<(), Failed> {
+    let (address, link) = link(up.home())?;
+    let arrives = |page: &Value| page["heartbeat"].as_str().is_some_and(|said| said.ends_with("arrives"));
+    eventually("the console shows the heartbeat", Duration::from_secs(60), || {
+        twin(&address, &link, "/alerts/").is_ok_and(|page| arrives(&page) && page["trouble"].is_null())
+    })
 }

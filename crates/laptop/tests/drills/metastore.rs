@@ -1,0 +1,134 @@
+//! Hive Metastore 3.1.3 itself, from Maven Central, in the pod: stopped, and hung.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use libtest_mimic::Failed;
+use serde_json::json;
+use stoke_observe::runbook::{Ending, Kind};
+
+use super::drill::{Drill, Given, no_one};
+use super::of_stage;
+use super::served::{Call, HANG};
+use super::services::serves;
+use super::stage::Stage;
+
+/// At every address of the machine: it takes no other.
+pub const PORT: u16 = 19083;
+/// Where its jars and its configuration are in a pod.
+pub const HOME: &str = "/opt/metastore";
+/// It looks into the JDK's own packages, and has a database of its own in the pod.
+const RUN: &str = "exec 2>&1; java -Xmx400m --add-opens=java.base/java.lang=ALL-UNNAMED --add-opens=java.base/java.net=ALL-UNNAMED \
+    --add-opens=java.base/java.util=ALL-UNNAMED --add-opens=java.base/java.util.concurrent=ALL-UNNAMED \
+    -cp '/opt/metastore/conf:/opt/metastore/jars/*' org.apache.hadoop.hive.metastore.HiveMetaStore -p 19083 & echo $! > /tmp/pid; wait $!";
+const SITE: &str = "<configuration>
+<property><name>metastore.expression.proxy</name><value>org.apache.hadoop.hive.metastore.DefaultPartitionExpressionProxy</value></property>
+<property><name>metastore.task.threads.always</name><value>org.apache.hadoop.hive.metastore.events.EventCleanerTask</value></property>
+<property><name>datanucleus.schema.autoCreateAll</name><value>true</value></property>
+<property><name>metastore.schema.verification</name><value>false</value></property>
+<property><name>javax.jdo.option.ConnectionURL</name><value>jdbc:derby:;databaseName=/tmp/metastore-db;create=true</value></property>
+<property><name>metastore.warehouse.dir</name><value>/tmp/warehouse</value></property>
+</configuration>
+";
+
+/// Where it is kept for all tests.
+pub fn directory() -> PathBuf {
+    stoke_testkit::spark::home().join("hive-metastore-3.1.3")
+}
+
+/// It is there, brought from Maven Central by sum, or why it cannot be had.
+fn installed() -> Result<(), String> {
+    static DONE: OnceLock<Result<(), String>> = OnceLock::new();
+    DONE.get_or_init(|| {
+        stoke_testkit::program("java", "apt-get install openjdk-17-jre-headless")?;
+        stoke_testkit::program("curl", "apt-get install curl")?;
+        bring(&directory())
+    })
+    .clone()
+}
+
+fn bring(directory: &Path) -> Result<(), String> {
+    let says = |error: std::io::Error| error.to_string();
+    let jars = directory.join("jars");
+    std::fs::create_dir_all(&jars).map_err(says)?;
+    std::fs::create_dir_all(directory.join("conf")).map_err(says)?;
+    for line in include_str!("metastore.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+    {
+        let (sum, path) = line.split_once(' ').ok_or("metastore.txt: a line is SUM PATH")?;
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let jar = jars.join(name);
+        if jar.is_file() {
+            continue;
+        }
+        let partial = jars.join(format!("{name}.partial"));
+        let url = format!("https://repo1.maven.org/maven2/{path}");
+        let brought = Command::new("curl")
+            .args(["--silent", "--show-error", "--fail", "--max-time", "300", "--output"])
+            .arg(&partial)
+            .arg(&url)
+            .output()
+            .map_err(says)?;
+        if !brought.status.success() {
+            return Err(format!("{url}: {}", String::from_utf8_lossy(&brought.stderr).trim()));
+        }
+        let summed = Command::new("sha256sum").arg(&partial).output().map_err(says)?;
+        if !String::from_utf8_lossy(&summed.stdout).starts_with(sum) {
+            return Err(format!("{url}: its sum is not the known one"));
+        }
+        std::fs::rename(&partial, &jar).map_err(says)?;
+    }
+    std::fs::write(directory.join("conf/metastore-site.xml"), SITE).map_err(says)
+}
+
+async fn real(stage: &Stage, replicas: u32) -> Result<Given, Failed> {
+    // Of two at once one would have no port.
+    let more = json!({"strategy": {"type": "Recreate"}});
+    let probe = json!({"tcpSocket": {"port": PORT}, "periodSeconds": 1});
+    stage
+        .service(Kind::Deployment, "hive", replicas, RUN, probe, more)
+        .await?;
+    stage.schedule("nightly", "0 3 * * *", "exit 0").await?;
+    Ok(vec![
+        ("workload", "deployment/hive".to_owned()),
+        ("port", PORT.to_string()),
+    ])
+}
+
+pub fn drills() -> Vec<Drill> {
+    vec![
+        Drill {
+            runbook: "metastore-outage",
+            branch: "Hive Metastore 3.1.3 stopped",
+            quick: false,
+            needs: Some(installed),
+            inject: of_stage!(stage, real(stage, 0).await),
+            symptom: of_stage!(stage, Ok(!serves(stage, "hive", PORT, Call::Thrift).await?)),
+            person: no_one,
+            second: Ending::NothingToDo,
+            undone: false,
+        },
+        Drill {
+            runbook: "metastore-outage",
+            branch: "Hive Metastore 3.1.3 hangs",
+            quick: false,
+            needs: Some(installed),
+            inject: of_stage!(stage, {
+                let given = real(stage, 1).await?;
+                stage
+                    .until("it answers", async || serves(stage, "hive", PORT, Call::Thrift).await)
+                    .await?;
+                for pod in stage.pods_of("hive").await? {
+                    stage.exec(&pod, &HANG).await?;
+                }
+                Ok(given)
+            }),
+            symptom: of_stage!(stage, Ok(!serves(stage, "hive", PORT, Call::Thrift).await?)),
+            person: no_one,
+            second: Ending::NothingToDo,
+            undone: false,
+        },
+    ]
+}
