@@ -102,6 +102,18 @@ impl Cache {
         }
     }
 
+    /// Takes a file of the cache's own file system over, which its writer summed up.
+    ///
+    /// # Errors
+    /// A disk that cannot be written.
+    pub fn adopt(&self, file: tempfile::NamedTempFile, digest: &Digest) -> OciResult<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.path(digest);
+        let readable = std::fs::Permissions::from_mode(0o644);
+        file.as_file().set_permissions(readable).map_err(OciError::at(&path))?;
+        super::layout::persist(file, &path)
+    }
+
     /// Begins to take a blob in, or goes on where another left off. Waits for a process that is at it.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ pub use cache::{Cache, Kept, Swept};
 pub use copy::{Copied, Platforms};
 pub use digest::{Digest, Hashing, Verified};
 pub use error::{Kind, OciError, OciResult};
-pub use layout::Layout;
+pub use layout::{Layout, text};
 pub use location::Location;
 pub use model::{Config, Descriptor, Execution, History, Index, Manifest, Parsed, Platform, RootFs, parse};
 pub use registry::{Registry, Settings};

@@ -280,19 +280,34 @@ impl Repository {
         }
     }
 
+    /// Puts a blob that is at hand.
+    ///
+    /// # Errors
+    /// A place that cannot be written.
+    pub async fn put_content(&self, descriptor: &Descriptor, content: Content) -> OciResult<Pushed> {
+        match self {
+            Self::Registry { registry, path } => registry.put_blob(path, descriptor, None, async || Ok(content)).await,
+            Self::Layout(layout) => {
+                if layout
+                    .blob_path(&descriptor.digest)
+                    .metadata()
+                    .is_ok_and(|known| known.len() == descriptor.size)
+                {
+                    return Ok(Pushed::Found);
+                }
+                layout.put_blob(descriptor, content.reader()).map(|()| Pushed::Sent)
+            }
+            Self::Archive(_) => Err(self.read_only()),
+        }
+    }
+
     /// Puts bytes as a blob.
     ///
     /// # Errors
     /// A place that cannot be written.
     pub async fn put_bytes(&self, descriptor: &Descriptor, bytes: &[u8]) -> OciResult<Pushed> {
-        match self {
-            Self::Registry { registry, path } => {
-                let content = Content::Bytes(Bytes::copy_from_slice(bytes));
-                registry.put_blob(path, descriptor, None, async || Ok(content)).await
-            }
-            Self::Layout(layout) => layout.put_blob(descriptor, bytes).map(|()| Pushed::Sent),
-            Self::Archive(_) => Err(self.read_only()),
-        }
+        self.put_content(descriptor, Content::Bytes(Bytes::copy_from_slice(bytes)))
+            .await
     }
 
     /// Puts a manifest or index; its blobs and entries are there. It is named when a tag is given.
