@@ -261,7 +261,7 @@ impl Repository {
                     Self::Registry { registry: other, path } if other.host() == registry.host() => Some(path.as_str()),
                     _ => None,
                 };
-                let content = async || Ok(source.blob(descriptor, cache, moved).await?.content);
+                let content = async || source.blob(descriptor, cache, moved).await.map(|blob| blob.content);
                 registry.put_blob(path, descriptor, from, content).await
             }
             Self::Layout(layout) => {

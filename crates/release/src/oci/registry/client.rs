@@ -158,9 +158,8 @@ impl<'a> Call<'a> {
     }
 }
 
-/// How one try ended.
+/// Why one try failed.
 enum Tried {
-    Answer(Response<Incoming>),
     /// What may be otherwise next time, and how long the registry asks to wait.
     Again(OciError, Option<Duration>),
     Never(OciError),
@@ -238,9 +237,9 @@ impl Registry {
         let mut wait = settings.wait;
         for attempt in 1.. {
             let error = match self.attempt(call).await {
-                Tried::Answer(answer) => return Ok(answer),
-                Tried::Never(error) => return Err(error),
-                Tried::Again(error, asked) => {
+                Ok(answer) => return Ok(answer),
+                Err(Tried::Never(error)) => return Err(error),
+                Err(Tried::Again(error, asked)) => {
                     if asked.is_some_and(|asked| asked > LONGEST) {
                         return Err(error);
                     }
@@ -259,15 +258,12 @@ impl Registry {
     }
 
     /// One try: with the authorization that is known, then with the one that the registry asks for.
-    async fn attempt(&self, call: &Call<'_>) -> Tried {
+    async fn attempt(&self, call: &Call<'_>) -> Result<Response<Incoming>, Tried> {
         let base = self.base().await;
         let scope = scope(call);
         let known = self.known(&scope).await;
         let had = known.is_some();
-        let answer = match self.follow(call, &base, known).await {
-            Ok(answer) => answer,
-            Err(tried) => return tried,
-        };
+        let answer = self.follow(call, &base, known).await?;
         if answer.status() != StatusCode::UNAUTHORIZED {
             return self.judge(call, answer).await;
         }
@@ -277,24 +273,18 @@ impl Registry {
             .find_map(Challenge::parse);
         let said = self.said(answer).await;
         let Some(challenge) = challenge else {
-            return Tried::Never(self.unauthorized(call, &said, true));
+            return Err(Tried::Never(self.unauthorized(call, &said, true)));
         };
         if had {
             // It may have ended.
             self.inner.given.lock().await.remove(&scope);
         }
-        let (given, with_credential) = match self.authorize(call, &challenge, &scope).await {
-            Ok(found) => found,
-            Err(tried) => return tried,
-        };
-        let answer = match self.follow(call, &base, Some(given)).await {
-            Ok(answer) => answer,
-            Err(tried) => return tried,
-        };
+        let (given, with_credential) = self.authorize(call, &challenge, &scope).await?;
+        let answer = self.follow(call, &base, Some(given)).await?;
         if answer.status() == StatusCode::UNAUTHORIZED {
             self.inner.given.lock().await.remove(&scope);
             let said = self.said(answer).await;
-            return Tried::Never(self.unauthorized(call, &said, with_credential));
+            return Err(Tried::Never(self.unauthorized(call, &said, with_credential)));
         }
         self.judge(call, answer).await
     }
@@ -433,10 +423,10 @@ impl Registry {
     }
 
     /// An answer is passed on, tried again, or an error.
-    async fn judge(&self, call: &Call<'_>, answer: Response<Incoming>) -> Tried {
+    async fn judge(&self, call: &Call<'_>, answer: Response<Incoming>) -> Result<Response<Incoming>, Tried> {
         let status = answer.status();
         if status.is_success() || status.is_informational() {
-            return Tried::Answer(answer);
+            return Ok(answer);
         }
         let wait = answer
             .headers()
@@ -448,7 +438,7 @@ impl Registry {
             Some(wait) => format!("; it asks to wait {} s", wait.as_secs()),
             None => String::new(),
         };
-        match status.as_u16() {
+        Err(match status.as_u16() {
             429 => {
                 let message = format!("{place}: too many requests{asked}: {said}");
                 let error = OciError::new(Kind::TooManyRequests, message);
@@ -471,7 +461,7 @@ impl Registry {
                 Kind::Malformed,
                 format!("{place}: {} was answered with {status}: {said}", call.method),
             )),
-        }
+        })
     }
 
     /// What an error says (distribution specification, "Error codes"), on one line.
