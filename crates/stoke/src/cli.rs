@@ -128,6 +128,9 @@ pub enum Command {
     /// Local Sparks that container images map to
     #[command(subcommand)]
     Runtime(commands::runtime::Command),
+    /// Images without Docker: built the same each time, looked at, moved between registries, layouts and archives
+    #[command(subcommand)]
+    Image(commands::image::Command),
     /// The state of the embedded cluster in one file, and back
     #[command(subcommand)]
     Snapshot(commands::snapshot::Command),
@@ -267,6 +270,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Env => commands::env::run(context).await,
             Command::Kubeconfig(arguments) => commands::kubeconfig::run(&arguments, context),
             Command::Runtime(command) => commands::runtime::run(command, context),
+            Command::Image(command) => commands::image::run(command, context).await,
             Command::Snapshot(command) => commands::snapshot::run(command, context),
             Command::Submit(arguments) => commands::submit::run(arguments, context).await,
             Command::Check(arguments) => commands::check::run(&arguments, context).await,

@@ -14,6 +14,7 @@ pub mod down;
 pub mod env;
 pub mod explain;
 pub mod history;
+pub mod image;
 pub mod incident;
 pub mod kept;
 pub mod kubeconfig;

@@ -27,6 +27,7 @@ mod durability;
 mod endurance;
 mod examples;
 mod faults;
+mod images;
 mod insight;
 mod live_pages;
 mod manifests;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         spark_page::trials(&context),
         spark_submit::trials(&context),
         faults::trials(&context),
+        images::trials(&context),
         doctor::trials(&context),
         insight::trials(&context),
         check::trials(&context),
