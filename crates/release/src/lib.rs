@@ -4,6 +4,7 @@
 //! would do. It needs no Docker and no root, and it never changes a blob that it did not make.
 
 pub mod bundle;
+pub mod codes;
 pub mod environment;
 pub mod events;
 pub mod evidence;

@@ -20,6 +20,7 @@ pub fn registry() -> Registry {
         stoke_operator::codes::TABLE,
         stoke_insight::codes::TABLE,
         stoke_observe::codes::TABLE,
+        stoke_release::codes::TABLE,
         TABLE,
     ])
 }
