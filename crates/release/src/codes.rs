@@ -1,4 +1,4 @@
-//! What the codes of this room mean. The table is `codes.txt`.
+//! What the codes of releases mean. The table is `codes.txt`.
 
 use stoke_diagnostics::codes::{Code, Table, lines};
 

@@ -68,6 +68,19 @@ impl Reference {
         })
     }
 
+    /// The registry's host and port, and the path of the repository there: `apache/spark` is at `docker.io`, `spark` is `library/spark` there.
+    pub fn address(&self) -> (&str, String) {
+        let (registry, path) = match self.repository.split_once('/') {
+            Some((first, rest)) if first == "localhost" || first.contains(['.', ':']) => (first, rest),
+            _ => ("docker.io", self.repository.as_str()),
+        };
+        match registry {
+            "docker.io" | "index.docker.io" if !path.contains('/') => ("docker.io", format!("library/{path}")),
+            "index.docker.io" => ("docker.io", path.to_owned()),
+            _ => (registry, path.to_owned()),
+        }
+    }
+
     /// The last component of the repository: `spark` of `docker.io/apache/spark:4.1.4`.
     pub fn name(&self) -> &str {
         self.repository.rsplit('/').next().unwrap_or_default()
@@ -240,6 +253,19 @@ mod tests {
         ] {
             assert!(Reference::parse(image).is_err(), "{image}");
         }
+    }
+
+    #[test]
+    fn names_have_an_address() {
+        let address = |image: &str| {
+            let reference = Reference::parse(image).unwrap();
+            let (registry, path) = reference.address();
+            format!("{registry} {path}")
+        };
+        assert_eq!(address("spark:4.1.4"), "docker.io library/spark");
+        assert_eq!(address("index.docker.io/apache/spark"), "docker.io apache/spark");
+        assert_eq!(address("localhost/x"), "localhost x");
+        assert_eq!(address("127.0.0.1:5000/a/b:1"), "127.0.0.1:5000 a/b");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use object_store::path::Path;
 use object_store::{BackoffConfig, ObjectStore, Result as StoreResult, RetryConfig};
 use tokio::runtime::Handle;
 
-use crate::https::Connector;
+use crate::https::Stores;
 use crate::{Access, Address, Cloud, Objects, Place, StorageError, Verb};
 
 /// Times a request is sent again, within this time: who asks for a file has a time limit of its own.
@@ -71,7 +71,7 @@ fn store(cloud: Cloud, bucket: &str, access: &Access) -> StoreResult<Arc<dyn Obj
     Ok(match cloud {
         Cloud::Aws => {
             let builder = AmazonS3Builder::new()
-                .with_http_connector(Connector)
+                .with_http_connector(Stores)
                 .with_retry(retry)
                 .with_bucket_name(bucket);
             let builder = settings::<AmazonS3ConfigKey>(cloud, access)
@@ -80,7 +80,7 @@ fn store(cloud: Cloud, bucket: &str, access: &Access) -> StoreResult<Arc<dyn Obj
         }
         Cloud::Google => {
             let builder = GoogleCloudStorageBuilder::new()
-                .with_http_connector(Connector)
+                .with_http_connector(Stores)
                 .with_retry(retry)
                 .with_bucket_name(bucket);
             let builder = settings::<GoogleConfigKey>(cloud, access)
@@ -89,7 +89,7 @@ fn store(cloud: Cloud, bucket: &str, access: &Access) -> StoreResult<Arc<dyn Obj
         }
         Cloud::Azure => {
             let builder = MicrosoftAzureBuilder::new()
-                .with_http_connector(Connector)
+                .with_http_connector(Stores)
                 .with_retry(retry);
             let builder = settings::<AzureConfigKey>(cloud, access)
                 .fold(builder, |builder, (key, value)| builder.with_config(key, value));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector as Plain;
 use hyper_util::rt::TokioExecutor;
@@ -13,8 +13,9 @@ pub use object_store::client::{HttpClient, HttpRequestBody};
 use object_store::client::{
     HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
 };
-use rustls::ClientConfig;
 use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -23,9 +24,9 @@ const ANSWER: Duration = Duration::from_secs(30);
 
 /// Makes clients; [`object_store`] asks for one per store and per source of credentials.
 #[derive(Debug)]
-pub(crate) struct Connector;
+pub(crate) struct Stores;
 
-impl HttpConnector for Connector {
+impl HttpConnector for Stores {
     fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
         https().map_err(|source| object_store::Error::Generic {
             store: "HTTPS",
@@ -39,33 +40,46 @@ impl HttpConnector for Connector {
 /// # Errors
 /// When the TLS library refuses its own settings.
 pub fn https() -> Result<HttpClient, rustls::Error> {
-    let provider = Arc::new(ring::default_provider());
-    let config = || ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
-    // An image without certificates can still use a store without TLS.
-    let config = match config()?.with_native_roots() {
-        Ok(rooted) => rooted.with_no_client_auth(),
-        Err(error) => {
-            tracing::warn!(%error, "no certificates of authorities: only an object store without TLS can be reached");
-            let none = rustls::RootCertStore::empty();
-            config()?.with_root_certificates(none).with_no_client_auth()
-        }
-    };
+    Ok(HttpClient::new(Service(
+        Client::builder(TokioExecutor::new()).build(connector(&[])?),
+    )))
+}
+
+/// The way to servers over HTTP and HTTPS, for clients with bodies of their own. It trusts the authorities this machine trusts, and these.
+///
+/// # Errors
+/// When the TLS library refuses its own settings, or a certificate that was given.
+pub fn connector(authorities: &[CertificateDer<'static>]) -> Result<Connector, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    let native = rustls_native_certs::load_native_certs();
+    let (added, _) = roots.add_parsable_certificates(native.certs);
+    for authority in authorities {
+        roots.add(authority.clone())?;
+    }
+    if added == 0 && authorities.is_empty() {
+        // A container without certificates can still use a server without TLS.
+        tracing::warn!(errors = ?native.errors, "no certificates of authorities: only servers without TLS can be reached");
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     let mut plain = Plain::new();
     plain.set_connect_timeout(Some(CONNECT));
     plain.set_nodelay(true);
     plain.enforce_http(false);
-    let connector = HttpsConnectorBuilder::new()
+    Ok(HttpsConnectorBuilder::new()
         .with_tls_config(config)
         .https_or_http()
         .enable_http1()
-        .wrap_connector(plain);
-    Ok(HttpClient::new(Service(
-        Client::builder(TokioExecutor::new()).build(connector),
-    )))
+        .wrap_connector(plain))
 }
 
+/// What [`connector`] gives.
+pub type Connector = HttpsConnector<Plain>;
+
 #[derive(Debug)]
-struct Service(Client<HttpsConnector<Plain>, HttpRequestBody>);
+struct Service(Client<Connector, HttpRequestBody>);
 
 #[async_trait::async_trait]
 impl HttpService for Service {
