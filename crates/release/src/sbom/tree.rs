@@ -194,7 +194,7 @@ pub fn directory(root: &Path) -> Result<Inventory, SbomError> {
     Ok(together(files))
 }
 
-/// What is in an image: `open` gives a layer by its index, the lowest is 0, compressed or not.
+/// What is in an image: `open` gives the tar of a layer by its index, the lowest is 0. Each is read to its end, so that a reader that verifies has its say.
 ///
 /// # Errors
 /// A layer that cannot be read to its end.
@@ -210,22 +210,9 @@ pub fn layers(
             why: error.to_string(),
         };
         let content = open(index).map_err(failed)?;
-        let content = decompressed(content).map_err(failed)?;
         layer(content, &mut above, &mut files).map_err(|error| error.map_or(SbomError::TooMany, failed))?;
     }
     Ok(together(files))
-}
-
-/// By its first bytes: what a layer is said to be compressed with is not always so.
-fn decompressed(mut content: Box<dyn Read>) -> std::io::Result<Box<dyn Read>> {
-    let mut head = Vec::new();
-    content.by_ref().take(4).read_to_end(&mut head)?;
-    let whole = BufReader::with_capacity(1 << 16, std::io::Cursor::new(head.clone()).chain(content));
-    Ok(match head.as_slice() {
-        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(whole)),
-        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::stream::read::Decoder::with_buffer(whole)?),
-        _ => Box::new(whole),
-    })
 }
 
 type Key = [u8; 16];

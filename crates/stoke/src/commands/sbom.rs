@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use stoke_advisories::Database;
 use stoke_model::units::people::counted;
-use stoke_release::oci::{Cache, Manifest, Platform, Repository};
+use stoke_release::oci::{Cache, Manifest, Platform, Repository, unpack};
 use stoke_release::sbom::{self, About, Inventory, SbomError, vulnerable};
 
 use super::evidence::{Place, oci_failure};
@@ -150,7 +150,11 @@ pub async fn of_image(
         blobs.push(repository.blob(layer, cache, &|_| {}).await.map_err(oci_failure)?);
     }
     context.terminal.status(format!("reading {}", counted(count, "layer")));
-    let read = sbom::layers(blobs.len(), &mut |index| Ok(Box::new(blobs[index].reader())));
+    let read = sbom::layers(blobs.len(), &mut |index| {
+        let kind = &manifest.layers[index].media_type;
+        let content = unpack::decompressed(kind, blobs[index].reader())?;
+        content.ok_or_else(|| std::io::Error::other(format!("`{kind}` is not a layer of files")))
+    });
     context.terminal.end_status();
     read.map_err(refused)
 }
