@@ -10,7 +10,7 @@ use stoke_release::sbom::{self, About, Inventory, Kind};
 use stoke_testkit::{Tier, program, python, spark, trial};
 
 /// The validators, which are the packages that are looked for, too.
-const PACKAGES: [&str; 2] = ["cyclonedx-python-lib[json-validation]==11.6.0", "spdx-tools==0.8.5"];
+const PACKAGES: [&str; 2] = ["cyclonedx-python-lib[json-validation]==11.12.0", "spdx-tools==0.8.5"];
 
 const VALIDATE: &str = r#"
 import sys
@@ -41,7 +41,7 @@ pub fn trials() -> Vec<Trial> {
         trial(
             "sbom: the jars of a Spark",
             Tier::Full,
-            || environment().and_then(|_| spark::pyspark("4.1.4").map(drop)),
+            || environment().and_then(|_| spark::spark("4.1.4").map(drop)),
             jars_of_spark,
         ),
     ]
@@ -183,7 +183,7 @@ fn beside_rpm() -> Result<(), Failed> {
 }
 
 fn jars_of_spark() -> Result<(), Failed> {
-    let home = spark::pyspark("4.1.4")?;
+    let home = spark::spark("4.1.4")?.spark_home;
     let inventory = sbom::directory(&home).map_err(|error| error.to_string())?;
     let found: BTreeSet<&str> = inventory.packages.iter().flat_map(|package| package.places.iter().map(String::as_str)).collect();
     let mut missing = Vec::new();
