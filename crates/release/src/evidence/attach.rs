@@ -57,7 +57,9 @@ pub fn attestation_tag(digest: &Digest) -> String {
 #[must_use]
 pub fn simple_image(old: Option<&Manifest>, one: &Simple) -> Artifact {
     let mut layer = Descriptor::of(simple::MEDIA_TYPE, &one.payload);
-    layer.annotations.insert(simple::SIGNATURE.to_owned(), one.signature.clone());
+    layer
+        .annotations
+        .insert(simple::SIGNATURE.to_owned(), one.signature.clone());
     let mut layers = old.map(|manifest| manifest.layers.clone()).unwrap_or_default();
     layers.push(layer.clone());
     let diffs: Vec<&str> = layers.iter().map(|layer| layer.digest.as_str()).collect();

@@ -1,8 +1,8 @@
 //! Sigstore bundles, version 0.3: what was signed, its signature, and what verifies it, in one JSON text.
 
 use sigstore_verify::types::{
-    DsseEnvelope, DsseSignature, KeyId, MediaType, PayloadBytes, PublicKeyIdentifier, SignatureBytes,
-    SignatureContent, VerificationMaterial, VerificationMaterialContent, pae,
+    DsseEnvelope, DsseSignature, KeyId, MediaType, PayloadBytes, PublicKeyIdentifier, SignatureBytes, SignatureContent,
+    VerificationMaterial, VerificationMaterialContent, pae,
 };
 
 use super::error::EvidenceError;

@@ -97,7 +97,9 @@ pub fn check_bytes(bundle: &Bundle, bytes: &[u8], signer: &Signer) -> Result<Att
         Signer::Identity(identity) => keyless::verify(bundle, bytes.into(), identity)?,
         Signer::Key(key, root) => {
             let sigstore_verify::types::SignatureContent::MessageSignature(message) = &bundle.inner().content else {
-                return Err(EvidenceError::unsupported("the bundle signs neither bytes nor a statement"));
+                return Err(EvidenceError::unsupported(
+                    "the bundle signs neither bytes nor a statement",
+                ));
             };
             if bundle.has_certificate() {
                 return Err(EvidenceError::new(
@@ -206,8 +208,19 @@ mod tests {
             }
         }
         assert!(survived < good.len(), "{survived} of {}", good.len() * 3);
-        for text in ["", "{}", "[]", "null", "\u{0}", "{\"mediaType\":\"application/vnd.dev.sigstore.bundle.v0.3+json\"}"] {
-            assert_eq!(verified(text.as_bytes()).unwrap_err().code, "evidence-malformed", "{text}");
+        for text in [
+            "",
+            "{}",
+            "[]",
+            "null",
+            "\u{0}",
+            "{\"mediaType\":\"application/vnd.dev.sigstore.bundle.v0.3+json\"}",
+        ] {
+            assert_eq!(
+                verified(text.as_bytes()).unwrap_err().code,
+                "evidence-malformed",
+                "{text}"
+            );
         }
         let deep = "[".repeat(100_000);
         assert_eq!(verified(deep.as_bytes()).unwrap_err().code, "evidence-malformed");

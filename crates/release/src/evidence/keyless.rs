@@ -46,11 +46,16 @@ impl TrustRoot {
     pub fn read(bytes: &[u8]) -> Result<TrustRoot, EvidenceError> {
         ring_provider::install();
         if bytes.len() > MOST_BYTES {
-            return Err(unusable(format!("it has {} bytes, more than {MOST_BYTES}", bytes.len())));
+            return Err(unusable(format!(
+                "it has {} bytes, more than {MOST_BYTES}",
+                bytes.len()
+            )));
         }
         let text = std::str::from_utf8(bytes).map_err(unusable)?;
         let root = TrustedRoot::from_json(text).map_err(unusable)?;
-        Verifier::new(&root).map(|verifier| TrustRoot(Arc::new(verifier))).map_err(unusable)
+        Verifier::new(&root)
+            .map(|verifier| TrustRoot(Arc::new(verifier)))
+            .map_err(unusable)
     }
 }
 
@@ -68,13 +73,15 @@ impl Pattern {
     /// # Errors
     /// A text that is not a regular expression.
     pub fn matching(text: &str) -> Result<Pattern, EvidenceError> {
-        regex::Regex::new(&format!("^(?:{text})$")).map(Pattern::Matching).map_err(|error| {
-            EvidenceError::new(
-                "evidence-identity",
-                format!("`{text}` is not a regular expression: {error}"),
-                "write one that matches the whole name",
-            )
-        })
+        regex::Regex::new(&format!("^(?:{text})$"))
+            .map(Pattern::Matching)
+            .map_err(|error| {
+                EvidenceError::new(
+                    "evidence-identity",
+                    format!("`{text}` is not a regular expression: {error}"),
+                    "write one that matches the whole name",
+                )
+            })
     }
 
     #[must_use]
@@ -112,11 +119,18 @@ pub(super) fn verify(
 ) -> Result<(String, Option<jiff::Timestamp>), EvidenceError> {
     // Names are compared here, since they may be patterns; everything else is verified first.
     let policy = VerificationPolicy::any_identity();
-    let result = identity.root.0.verify(artifact, bundle.inner(), &policy).map_err(refusal)?;
+    let result = identity
+        .root
+        .0
+        .verify(artifact, bundle.inner(), &policy)
+        .map_err(refusal)?;
     if !(result.certificate_verified() && result.sct_verified() && result.tlog_verified()) {
         return Err(EvidenceError::unsupported("not every part of the bundle was verified"));
     }
-    let name = result.identity().map(|name| name.as_str().to_owned()).unwrap_or_default();
+    let name = result
+        .identity()
+        .map(|name| name.as_str().to_owned())
+        .unwrap_or_default();
     let issuer = result.issuer().unwrap_or_default();
     if !identity.name.matches(&name) {
         return Err(EvidenceError::new(
@@ -143,7 +157,10 @@ pub(super) fn verify_logged(
     root: &TrustRoot,
 ) -> Result<Option<jiff::Timestamp>, EvidenceError> {
     let policy = PublicKeyVerificationPolicy::new(key.der().clone());
-    let result = root.0.verify(artifact(digest)?, bundle.inner(), &policy).map_err(refusal)?;
+    let result = root
+        .0
+        .verify(artifact(digest)?, bundle.inner(), &policy)
+        .map_err(refusal)?;
     Ok(time(&result))
 }
 
@@ -176,14 +193,18 @@ fn refusal(error: Error) -> EvidenceError {
         }
         Error::Certificate(_) => of("evidence-certificate", other_root),
         Error::TransparencyLog(TransparencyLogError::IntegratedTime(_)) => of("evidence-expired", "sign again"),
-        Error::TransparencyLog(_) => of("evidence-log", "sign again with the transparency log that the trust root names"),
+        Error::TransparencyLog(_) => of(
+            "evidence-log",
+            "sign again with the transparency log that the trust root names",
+        ),
         Error::Timestamp(_) => of(
             "evidence-timestamp",
             "sign again with a timestamp authority or a log that the trust root names",
         ),
-        Error::Bundle(_) if message.contains("nclusion proof") => {
-            of("evidence-log", "sign again with the transparency log that the trust root names")
-        }
+        Error::Bundle(_) if message.contains("nclusion proof") => of(
+            "evidence-log",
+            "sign again with the transparency log that the trust root names",
+        ),
         Error::InvalidTrustRoot(_) | Error::TrustRoot(_) | Error::TrustedCertificate(_) => unusable(message),
         Error::UnsupportedBundle(_) | Error::UnsupportedArtifact(_) => EvidenceError::unsupported(message),
         _ => EvidenceError::malformed(message),

@@ -297,7 +297,13 @@ mod tests {
         let code = |text: &str, password: Option<&[u8]>| PrivateKey::from_pem(text, password).unwrap_err().code;
         assert_eq!(code(&sealed, None), "evidence-password");
         assert_eq!(code(&sealed, Some(b"")), "evidence-password");
-        for text in ["", "garbage", &public, &open[..open.len() / 2], &open.replace("PRIVATE", "EC PRIVATE")] {
+        for text in [
+            "",
+            "garbage",
+            &public,
+            &open[..open.len() / 2],
+            &open.replace("PRIVATE", "EC PRIVATE"),
+        ] {
             assert_eq!(code(text, None), "evidence-key", "{text}");
         }
         for text in ["", "garbage", &open, &public.replace("MFkw", "MFkx"), &public[..60]] {

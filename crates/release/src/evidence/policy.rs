@@ -176,7 +176,13 @@ fn authority(
             Ok(bytes) => Some(bytes),
             Err(why) => {
                 let message = format!("`{name}` cannot be read: {why}");
-                fields.complain("image-policy", node.place, path, message, "name a file beside the policy");
+                fields.complain(
+                    "image-policy",
+                    node.place,
+                    path,
+                    message,
+                    "name a file beside the policy",
+                );
                 None
             }
         }
@@ -224,19 +230,21 @@ fn authority(
             return match Pattern::matching(text) {
                 Ok(pattern) => Some(pattern),
                 Err(error) => {
-                refuse(fields, error);
-                None
-            }
+                    refuse(fields, error);
+                    None
+                }
             };
         }
-        let message = format!("it has neither a key nor `{exact}`");
-        fields.complain(
-            "image-policy",
-            node.place,
-            path,
-            message,
-            "write `keyFile`, or `identity`, `issuer` and `trustRoot`",
-        );
+        if node.get(exact).is_none() && node.get(matching).is_none() {
+            let message = format!("it has neither a key nor `{exact}`");
+            fields.complain(
+                "image-policy",
+                node.place,
+                path,
+                message,
+                "write `keyFile`, or `identity`, `issuer` and `trustRoot`",
+            );
+        }
         None
     };
     let name = pattern("identity", "identityMatches")?;
@@ -327,7 +335,9 @@ fn need(fields: &mut Fields<'_>, node: &Node, path: &str, authorities: &[String]
     for name in &by {
         if !authorities.contains(name) {
             let near = manifest::nearest(name, authorities.iter().map(String::as_str));
-            let fix = near.map_or("name one of `authorities`".to_owned(), |near| format!("did you mean `{near}`?"));
+            let fix = near.map_or("name one of `authorities`".to_owned(), |near| {
+                format!("did you mean `{near}`?")
+            });
             wrong(fields, format!("there is no authority `{name}`"), &fix);
         }
     }
@@ -477,7 +487,12 @@ pub fn require(policy: &Policy, image: &str, found: &[Found]) -> Verdict {
     // What was attached and shows nothing explains what is missing.
     let mut refused: Vec<String> = found.iter().filter_map(|found| found.refused.clone()).collect();
     refused.dedup();
-    missing.extend(refused.into_iter().take(3).map(|why| format!("attached, and refused: {why}")));
+    missing.extend(
+        refused
+            .into_iter()
+            .take(3)
+            .map(|why| format!("attached, and refused: {why}")),
+    );
     Verdict {
         allowed: false,
         reasons: missing,
@@ -501,7 +516,9 @@ fn satisfied(need: &Need, found: &[Found]) -> Result<Vec<String>, String> {
             .iter()
             .find(|(pointer, wanted)| predicate.pointer(pointer) != Some(wanted))
             .map(|(pointer, wanted)| {
-                let there = predicate.pointer(pointer).map_or("nothing".to_owned(), Value::to_string);
+                let there = predicate
+                    .pointer(pointer)
+                    .map_or("nothing".to_owned(), Value::to_string);
                 format!("`{pointer}` is {there}, not {wanted}")
             })
     };
@@ -532,7 +549,10 @@ fn satisfied(need: &Need, found: &[Found]) -> Result<Vec<String>, String> {
         (true, None) => String::new(),
         (false, None) => format!("; {} signed", by.join(", ")),
     };
-    Err(format!("it has no {} by {wanted}{has}", shown(&need.predicate_type).trim_start_matches("a ")))
+    Err(format!(
+        "it has no {} by {wanted}{has}",
+        shown(&need.predicate_type).trim_start_matches("a ")
+    ))
 }
 
 #[cfg(test)]

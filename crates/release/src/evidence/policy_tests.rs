@@ -12,7 +12,9 @@ fn policy(text: &str, files: &[(&str, String)]) -> Result<Policy, Vec<String>> {
     let source = Source::new("images.yaml", text);
     let file = |name: &str| {
         let found = files.iter().find(|(known, _)| *known == name);
-        found.map(|(_, text)| text.clone().into_bytes()).ok_or_else(|| "not there".to_owned())
+        found
+            .map(|(_, text)| text.clone().into_bytes())
+            .ok_or_else(|| "not there".to_owned())
     };
     read(&source, &file).map_err(|wrong| wrong.iter().map(|wrong| wrong.message.clone()).collect())
 }
@@ -40,7 +42,13 @@ fn an_image_needs_what_its_rule_says() {
     let policy = policy(TWO, &files).unwrap();
     let digest = Digest::of(b"image");
     let signed = |key: &PrivateKey, digest: &Digest| {
-        Raw::Bundle(attest(&Statement::signature(digest), key).unwrap().to_json().unwrap().into_bytes())
+        Raw::Bundle(
+            attest(&Statement::signature(digest), key)
+                .unwrap()
+                .to_json()
+                .unwrap()
+                .into_bytes(),
+        )
     };
     let built = |key: &PrivateKey, builder: &str| {
         let predicate = json!({"runDetails": {"builder": {"id": builder}}});
@@ -79,7 +87,11 @@ fn an_image_needs_what_its_rule_says() {
         ),
         (
             image,
-            vec![signed(&ci, &digest), signed(&owner, &digest), built(&ci, "https://laptop")],
+            vec![
+                signed(&ci, &digest),
+                signed(&owner, &digest),
+                built(&ci, "https://laptop"),
+            ],
             false,
             "`/runDetails/builder/id` is \"https://laptop\", not \"https://ci.example.com\"",
         ),
@@ -98,7 +110,10 @@ fn an_image_needs_what_its_rule_says() {
         ),
         (
             image,
-            vec![Raw::Bundle(b"garbage".to_vec()), Raw::Unreadable("the registry is down".to_owned())],
+            vec![
+                Raw::Bundle(b"garbage".to_vec()),
+                Raw::Unreadable("the registry is down".to_owned()),
+            ],
             false,
             "attached, and refused: the registry is down",
         ),
@@ -111,7 +126,10 @@ fn an_image_needs_what_its_rule_says() {
     for (image, pieces, allowed, says) in rows {
         let verdict = require(&policy, image, &policy.examine(&digest, &pieces));
         assert_eq!(verdict.allowed, allowed, "{image}: {verdict:?}");
-        assert!(verdict.reasons.join("\n").contains(says), "{image}: {says}: {verdict:#?}");
+        assert!(
+            verdict.reasons.join("\n").contains(says),
+            "{image}: {says}: {verdict:#?}"
+        );
     }
 }
 
@@ -135,16 +153,28 @@ fn what_is_wrong_with_a_policy_is_said_at_its_place() {
         ("", "empty"),
         ("rules: []", "authorities"),
         ("authorities: {}", "rules"),
-        ("authorities: {a: {keyFile: no.pub}}\nrules: []", "`no.pub` cannot be read"),
+        (
+            "authorities: {a: {keyFile: no.pub}}\nrules: []",
+            "`no.pub` cannot be read",
+        ),
         ("authorities: {a: {key: garbage}}\nrules: []", "public key"),
         ("authorities: {a: {}}\nrules: []", "neither a key nor `identity`"),
-        ("authorities: {a: {identity: x}}\nrules: []", "neither a key nor `issuer`"),
-        ("authorities: {a: {identity: x, issuer: y}}\nrules: []", "needs a trust root"),
         (
-            "authorities: {a: {identityMatches: '(', issuer: y, trustRoot: ci.pub}}\nrules: []",
+            "authorities: {a: {identity: x}}\nrules: []",
+            "neither a key nor `issuer`",
+        ),
+        (
+            "authorities: {a: {identity: x, issuer: z}}\nrules: []",
+            "needs a trust root",
+        ),
+        (
+            "authorities: {a: {identityMatches: '(', issuer: z, trustRoot: ci.pub}}\nrules: []",
             "trust root cannot be used",
         ),
-        ("authorities: {a: {keyFile: ci.pub, issuer: y}}\nrules: []", "a key has no identity"),
+        (
+            "authorities: {a: {keyFile: ci.pub, issuer: z}}\nrules: []",
+            "a key has no identity",
+        ),
         ("authorities: {a: {keyFile: ci.pub}}\nrules: [{images: x}]", "require"),
         ("authorities: {a: {keyFile: ci.pub}}\nrules: [{require: []}]", "images"),
         (

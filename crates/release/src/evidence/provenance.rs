@@ -96,7 +96,11 @@ mod tests {
     #[test]
     fn the_same_build_has_the_same_predicate() {
         let base = Dependency::base("registry.example.com/spark:4.1@sha256:aa", &Digest::of(b"base"));
-        assert!(base.uri.starts_with("oci://registry.example.com/spark:4.1@sha256:"), "{}", base.uri);
+        assert!(
+            base.uri.starts_with("oci://registry.example.com/spark:4.1@sha256:"),
+            "{}",
+            base.uri
+        );
         let wheel = Dependency {
             uri: "pkg:pypi/six@1.17.0".to_owned(),
             sha256: "00".repeat(32),
@@ -110,7 +114,10 @@ mod tests {
         };
         let one = predicate(&build(vec![base.clone(), wheel.clone(), base.clone()]));
         assert_eq!(one, predicate(&build(vec![wheel, base])));
-        assert_eq!(one["buildDefinition"]["resolvedDependencies"].as_array().unwrap().len(), 2);
+        assert_eq!(
+            one["buildDefinition"]["resolvedDependencies"].as_array().unwrap().len(),
+            2
+        );
         assert_eq!(one["runDetails"]["metadata"], json!({}));
     }
 }

@@ -144,7 +144,11 @@ mod tests {
         ] {
             let changed = text.replace(from, to);
             assert_ne!(changed, text);
-            assert_eq!(open(changed.as_bytes(), b"word").unwrap_err().code, "evidence-key", "{to}");
+            assert_eq!(
+                open(changed.as_bytes(), b"word").unwrap_err().code,
+                "evidence-key",
+                "{to}"
+            );
         }
         assert_eq!(open(b"{", b"").unwrap_err().code, "evidence-key");
     }

@@ -69,7 +69,9 @@ pub fn verify(simple: &Simple, digest: &Digest, key: &PublicKey) -> Result<(), E
     let kind = text("/critical/type");
     // Cosign 1 to 3 take both.
     if kind != KIND && kind != "atomic container signature" {
-        return Err(EvidenceError::unsupported(format!("the payload is a `{kind}`, not a `{KIND}`")));
+        return Err(EvidenceError::unsupported(format!(
+            "the payload is a `{kind}`, not a `{KIND}`"
+        )));
     }
     let found = text("/critical/image/docker-manifest-digest");
     if found != digest.as_str() {

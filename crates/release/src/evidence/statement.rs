@@ -119,7 +119,9 @@ impl Statement {
             )));
         }
         if statement.subjects.is_empty() {
-            return Err(EvidenceError::malformed("the statement is about nothing: it has no subject"));
+            return Err(EvidenceError::malformed(
+                "the statement is about nothing: it has no subject",
+            ));
         }
         Ok(statement)
     }
@@ -174,8 +176,14 @@ mod tests {
                 json!({"_type": "x", "subject": [{"digest": {}}], "predicateType": "t"}),
                 "evidence-unsupported",
             ),
-            (json!({"_type": V1, "subject": [], "predicateType": "t"}), "evidence-malformed"),
-            (json!({"_type": V1, "subject": [{}], "predicateType": "t"}), "evidence-malformed"),
+            (
+                json!({"_type": V1, "subject": [], "predicateType": "t"}),
+                "evidence-malformed",
+            ),
+            (
+                json!({"_type": V1, "subject": [{}], "predicateType": "t"}),
+                "evidence-malformed",
+            ),
             (json!([1]), "evidence-malformed"),
         ];
         for (value, code) in rows {
@@ -184,13 +192,20 @@ mod tests {
         }
         // A digest of another algorithm that happens to have the same text is another digest.
         let sha512 = json!({"_type": V1, "subject": [{"digest": {"sha512": digest.hex()}}], "predicateType": "t"});
-        assert!(!Statement::read(sha512.to_string().as_bytes()).unwrap().is_about(&digest));
+        assert!(
+            !Statement::read(sha512.to_string().as_bytes())
+                .unwrap()
+                .is_about(&digest)
+        );
     }
 
     #[test]
     fn predicates_have_short_names() {
         assert_eq!(predicate_type("spdxjson").unwrap(), SPDX);
-        assert_eq!(predicate_type("https://example.com/x").unwrap(), "https://example.com/x");
+        assert_eq!(
+            predicate_type("https://example.com/x").unwrap(),
+            "https://example.com/x"
+        );
         assert_eq!(predicate_type("spdx").unwrap_err().code, "evidence-predicate");
     }
 }

@@ -18,7 +18,11 @@ pub async fn gather(repository: &Repository, digest: &Digest, cache: &Cache) -> 
     let mut referrers = repository.referrers(digest).await?;
     referrers.retain(|entry| entry.artifact_type.as_deref().is_none_or(attach::holds_bundle));
     if referrers.len() > MOST {
-        let message = format!("{}: {} artifacts are beside {digest}, more than {MOST}", repository.place(), referrers.len());
+        let message = format!(
+            "{}: {} artifacts are beside {digest}, more than {MOST}",
+            repository.place(),
+            referrers.len()
+        );
         return Err(OciError::new(Kind::Limit, message).with_fix("remove those that are not needed"));
     }
     for entry in &referrers {
@@ -31,8 +35,15 @@ pub async fn gather(repository: &Repository, digest: &Digest, cache: &Cache) -> 
         (attach::signature_tag(digest), simple::MEDIA_TYPE),
         (attach::attestation_tag(digest), attach::ENVELOPE),
     ] {
-        let Some(manifest) = tagged(repository, &tag).await? else { continue };
-        for layer in manifest.layers.iter().filter(|layer| layer.media_type == media_type).take(MOST) {
+        let Some(manifest) = tagged(repository, &tag).await? else {
+            continue;
+        };
+        for layer in manifest
+            .layers
+            .iter()
+            .filter(|layer| layer.media_type == media_type)
+            .take(MOST)
+        {
             found.push(older(repository, layer, cache).await);
         }
     }
@@ -45,7 +56,11 @@ async fn bundles(repository: &Repository, entry: &Descriptor, cache: &Cache) -> 
         return Ok(Vec::new());
     };
     let mut bundles = Vec::new();
-    for layer in manifest.layers.iter().filter(|layer| attach::holds_bundle(&layer.media_type)) {
+    for layer in manifest
+        .layers
+        .iter()
+        .filter(|layer| attach::holds_bundle(&layer.media_type))
+    {
         bundles.push(repository.small(layer, bundle::MOST_BYTES, cache).await?);
     }
     Ok(bundles)
@@ -92,7 +107,9 @@ pub async fn put(repository: &Repository, artifact: &Artifact) -> OciResult<Desc
     let layers = &artifact.manifest.layers;
     let content = |layer: &Descriptor| {
         let mut blobs = artifact.blobs.iter();
-        blobs.find(|(descriptor, _)| descriptor.digest == layer.digest).map(|(_, bytes)| bytes.as_slice())
+        blobs
+            .find(|(descriptor, _)| descriptor.digest == layer.digest)
+            .map(|(_, bytes)| bytes.as_slice())
     };
     let blobs: Vec<&[u8]> = layers.iter().filter_map(content).collect();
     repository.attach(&artifact.manifest, &blobs).await
@@ -109,7 +126,8 @@ pub async fn put_simple(repository: &Repository, digest: &Digest, one: &Simple) 
     for (descriptor, bytes) in &artifact.blobs {
         repository.put_bytes(descriptor, bytes).await?;
     }
-    let bytes = serde_json::to_vec(&artifact.manifest).map_err(|error| OciError::new(Kind::Malformed, error.to_string()))?;
+    let bytes =
+        serde_json::to_vec(&artifact.manifest).map_err(|error| OciError::new(Kind::Malformed, error.to_string()))?;
     let descriptor = Descriptor::of(crate::oci::media::MANIFEST, &bytes);
     let fetched = Fetched {
         descriptor: descriptor.clone(),

@@ -35,7 +35,11 @@ pub fn predicate(report: &[u8]) -> Result<Value, EvidenceError> {
             "fail" | "cannot-tell" => failed.push(name),
             // It had nothing to look at, or was not asked for: it says nothing.
             "not-applicable" | "not-asked" => {}
-            other => return Err(bad(format!("the gate {name} has the verdict `{other}`, which is not known"))),
+            other => {
+                return Err(bad(format!(
+                    "the gate {name} has the verdict `{other}`, which is not known"
+                )));
+            }
         }
     }
     let result = match (failed.is_empty(), warned.is_empty(), passed.is_empty()) {

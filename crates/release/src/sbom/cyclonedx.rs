@@ -22,12 +22,19 @@ pub fn document(inventory: &Inventory, about: &About) -> Value {
         components.push(component);
     }
     components.extend(inventory.packages.iter().map(component));
-    let kind = if about.digest.is_some() { "container" } else { "application" };
+    let kind = if about.digest.is_some() {
+        "container"
+    } else {
+        "application"
+    };
     let mut subject = json!({"type": kind, "bom-ref": "subject", "name": about.name});
     insert(&mut subject, "version", about.digest.as_deref().unwrap_or_default());
     let mut metadata = Map::new();
     if let Some(time) = about.timestamp {
-        metadata.insert("timestamp".to_owned(), json!(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()));
+        metadata.insert(
+            "timestamp".to_owned(),
+            json!(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+        );
     }
     let tool = json!({"type": "application", "name": "stoke", "version": env!("CARGO_PKG_VERSION")});
     metadata.insert("tools".to_owned(), json!({"components": [tool]}));
@@ -40,7 +47,11 @@ pub fn document(inventory: &Inventory, about: &About) -> Value {
         metadata.insert("properties".to_owned(), json!(properties));
     }
     // Whether all is there is known only where nothing was left unread: then it is all that package managers and archives name.
-    let aggregate = if inventory.unread.is_empty() { "unknown" } else { "incomplete" };
+    let aggregate = if inventory.unread.is_empty() {
+        "unknown"
+    } else {
+        "incomplete"
+    };
     let mut document = json!({
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",

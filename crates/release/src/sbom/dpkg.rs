@@ -36,7 +36,11 @@ mod tests {
     #[test]
     fn only_what_is_there_counts() {
         let text = "Package: a\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:2\nDescription: x\n Package: no\n\nPackage: b\nStatus: deinstall ok config-files\nVersion: 1\n\n\nPackage: c\nStatus: install ok half-configured\nVersion: 3\n";
-        let names: Vec<String> = read(text, "p", true).unwrap().iter().filter_map(Package::purl).collect();
+        let names: Vec<String> = read(text, "p", true)
+            .unwrap()
+            .iter()
+            .filter_map(Package::purl)
+            .collect();
         assert_eq!(names, ["pkg:deb/a@1:2?arch=amd64", "pkg:deb/c@3"]);
         assert!(read("Package: a\nVersion: 1\n", "p", true).is_err());
         assert_eq!(read("Package: a\nVersion: 1\n", "p", false).unwrap().len(), 1);

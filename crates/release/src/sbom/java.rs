@@ -30,7 +30,10 @@ struct Left {
 
 pub(super) fn is_archive(name: &str) -> bool {
     let end = name.rsplit('.').next().unwrap_or_default();
-    name.contains('.') && ["jar", "war", "ear"].iter().any(|known| end.eq_ignore_ascii_case(known))
+    name.contains('.')
+        && ["jar", "war", "ear"]
+            .iter()
+            .any(|known| end.eq_ignore_ascii_case(known))
 }
 
 /// Looks into a jar; what cannot be read of it is said.
@@ -71,7 +74,11 @@ fn spooled(content: &mut dyn Read, left: &mut Left) -> std::io::Result<Option<Sp
 fn one(content: &mut dyn Read, place: &str, depth: usize, left: &mut Left, found: &mut Content) {
     let file = match spooled(content, left) {
         Ok(Some(file)) => file,
-        Ok(None) => return found.unread.push(too_large(place, "jars inside it unpack to more than 4 GiB")),
+        Ok(None) => {
+            return found
+                .unread
+                .push(too_large(place, "jars inside it unpack to more than 4 GiB"));
+        }
         Err(error) => return found.unread.push(Unread::new(place, error.to_string())),
     };
     let mut archive = match ZipArchive::new(file) {
@@ -88,13 +95,17 @@ fn one(content: &mut dyn Read, place: &str, depth: usize, left: &mut Left, found
         }
     }
     artifacts.sort();
-    let manifest = names.iter().find(|name| name.eq_ignore_ascii_case("META-INF/MANIFEST.MF"));
+    let manifest = names
+        .iter()
+        .find(|name| name.eq_ignore_ascii_case("META-INF/MANIFEST.MF"));
     let manifest = manifest.and_then(|name| text(&mut archive, name).ok());
     let manifest = manifest.map(|text| attributes(&text)).unwrap_or_default();
     let stem = stem(place);
     let own = own_artifact(&artifacts, stem);
     if own.is_none() {
-        found.packages.extend(by_manifest(&manifest, stem, place, artifacts.is_empty()));
+        found
+            .packages
+            .extend(by_manifest(&manifest, stem, place, artifacts.is_empty()));
     }
     for (index, (name, (group, artifact, version))) in artifacts.iter().enumerate() {
         let inside = format!("{place}!{name}");
@@ -111,7 +122,9 @@ fn one(content: &mut dyn Read, place: &str, depth: usize, left: &mut Left, found
     for name in names.iter().filter(|name| is_archive(name)) {
         let inside = format!("{place}!{name}");
         if depth + 1 >= DEEPEST || left.jars == 0 {
-            found.unread.push(too_large(&inside, "it is a jar too deep, or one too many, inside jars"));
+            found
+                .unread
+                .push(too_large(&inside, "it is a jar too deep, or one too many, inside jars"));
             continue;
         }
         left.jars -= 1;
@@ -167,19 +180,31 @@ fn attribute<'a>(manifest: &'a [(String, String)], name: &str) -> Option<&'a str
 fn licence_of(manifest: &[(String, String)]) -> Option<String> {
     let written = attribute(manifest, "Bundle-License")?;
     // `name;link=...`, or addresses.
-    let first = written.split([';', ',']).next().unwrap_or(written).trim().trim_matches('"');
+    let first = written
+        .split([';', ','])
+        .next()
+        .unwrap_or(written)
+        .trim()
+        .trim_matches('"');
     Some(first.to_owned()).filter(|text| !text.is_empty() && text.len() < 200)
 }
 
 /// The licences a POM names, each by its name.
 fn pom_licence(text: &str) -> Option<String> {
     let document = roxmltree::Document::parse(text).ok()?;
-    let child = |node: roxmltree::Node<'_, '_>, name: &str| node.children().find(|child| child.has_tag_name_ignoring(name)).map(|node| node.id());
+    let child = |node: roxmltree::Node<'_, '_>, name: &str| {
+        node.children()
+            .find(|child| child.has_tag_name_ignoring(name))
+            .map(|node| node.id())
+    };
     let licences = child(document.root_element(), "licenses").and_then(|id| document.get_node(id))?;
-    let names = licences.children().filter(roxmltree::Node::is_element).filter_map(|licence| {
-        let name = child(licence, "name").and_then(|id| document.get_node(id))?;
-        name.text().map(str::trim).filter(|text| !text.is_empty())
-    });
+    let names = licences
+        .children()
+        .filter(roxmltree::Node::is_element)
+        .filter_map(|licence| {
+            let name = child(licence, "name").and_then(|id| document.get_node(id))?;
+            name.text().map(str::trim).filter(|text| !text.is_empty())
+        });
     let names: Vec<&str> = names.collect();
     match names.as_slice() {
         [] => None,
@@ -207,7 +232,10 @@ fn stem(place: &str) -> &str {
 
 /// Which artifact the jar is itself: the one its file is named by, or the only one.
 fn own_artifact(artifacts: &[(String, Artifact)], stem: &str) -> Option<usize> {
-    let named = |artifact: &str| stem.strip_prefix(artifact).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+    let named = |artifact: &str| {
+        stem.strip_prefix(artifact)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
     let all = artifacts.iter().enumerate();
     let fitting = all.filter(|(_, (_, (_, artifact, _)))| named(artifact));
     let longest = fitting.max_by_key(|(_, (_, (_, artifact, _)))| artifact.len());
@@ -232,7 +260,11 @@ fn by_manifest(manifest: &[(String, String)], stem: &str, place: &str, alone: bo
     let (name, version) = by_name(stem);
     let said = ["Implementation-Version", "Bundle-Version", "Specification-Version"];
     let said = said.iter().find_map(|key| attribute(manifest, key));
-    let version = if version.is_empty() { said.unwrap_or_default() } else { version };
+    let version = if version.is_empty() {
+        said.unwrap_or_default()
+    } else {
+        version
+    };
     // A jar of many others that does not say what it is itself is known by these.
     if version.is_empty() && !alone {
         return None;

@@ -30,14 +30,20 @@ fn a_jar_is_known_by_its_coordinates() {
     let of = |name: &'static str| format!("META-INF/maven/{name}/pom.properties");
     let (first, second) = (of("org.example/etl"), of("com.google.guava/guava"));
     let shaded = jar(&[(&first, own.as_bytes()), (&second, guava.as_bytes())]);
-    let both = ["pkg:maven/com.google.guava/guava@33.0.0-jre", "pkg:maven/org.example/etl@1.0"];
+    let both = [
+        "pkg:maven/com.google.guava/guava@33.0.0-jre",
+        "pkg:maven/org.example/etl@1.0",
+    ];
     assert_eq!(found("opt/etl-1.0.jar", &shaded), both);
     // Named otherwise, it is still known that it holds both.
     assert_eq!(found("opt/app.jar", &shaded), both);
     // It says of itself what it is, by its name.
     let named = found("opt/assembly-2.0.jar", &shaded);
     assert_eq!(named[0], "jar:opt%2Fassembly-2.0.jar:assembly@2.0");
-    assert_eq!(found("app.jar", &jar(&[(&first, own.as_bytes())])), ["pkg:maven/org.example/etl@1.0"]);
+    assert_eq!(
+        found("app.jar", &jar(&[(&first, own.as_bytes())])),
+        ["pkg:maven/org.example/etl@1.0"]
+    );
     let content = read(&mut &shaded[..], "opt/etl-1.0.jar");
     let places: Vec<&String> = content.packages.iter().flat_map(|package| &package.places).collect();
     assert_eq!(places, [&format!("opt/etl-1.0.jar!{second}"), "opt/etl-1.0.jar"]);
@@ -54,7 +60,10 @@ fn a_jar_without_coordinates_is_known_by_its_name_and_manifest() {
     ] {
         assert_eq!(by_name(stem), (name, version));
         let packages = read(&mut &plain[..], &format!("opt/{stem}.jar")).packages;
-        assert_eq!((packages[0].name.as_str(), packages[0].version.as_str()), (name, version));
+        assert_eq!(
+            (packages[0].name.as_str(), packages[0].version.as_str()),
+            (name, version)
+        );
         assert_eq!(packages[0].purl(), None);
     }
     let manifest = b"Manifest-Version: 1.0\r\nImplementation-Version: 7.\r\n 1\r\nBundle-License: Apache-2.0;link=x\r\n\r\nName: a\r\nImplementation-Version: 9\r\n";

@@ -39,8 +39,19 @@ mod tests {
     fn only_what_spdx_knows_is_an_identifier() {
         let identifier = |text: &str| Licence::Identifier(text.to_owned());
         assert_eq!(Licence::read("Apache-2.0"), identifier("Apache-2.0"));
-        assert_eq!(Licence::read("MIT OR Apache-2.0"), Licence::Expression("MIT OR Apache-2.0".to_owned()));
-        for text in ["BSD", "MIT License", "GPL-2.0", "apache-2.0", "see the file", "", "Apache License, Version 2.0"] {
+        assert_eq!(
+            Licence::read("MIT OR Apache-2.0"),
+            Licence::Expression("MIT OR Apache-2.0".to_owned())
+        );
+        for text in [
+            "BSD",
+            "MIT License",
+            "GPL-2.0",
+            "apache-2.0",
+            "see the file",
+            "",
+            "Apache License, Version 2.0",
+        ] {
             assert_eq!(Licence::read(text), Licence::Text(text.to_owned()));
         }
     }

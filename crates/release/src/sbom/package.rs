@@ -97,7 +97,12 @@ impl Package {
     pub fn reference(&self) -> String {
         self.purl().unwrap_or_else(|| {
             let place = self.places.first().map_or("", String::as_str);
-            format!("jar:{}:{}@{}", encoded(place), encoded(&self.name), encoded(&self.version))
+            format!(
+                "jar:{}:{}@{}",
+                encoded(place),
+                encoded(&self.name),
+                encoded(&self.version)
+            )
         })
     }
 }

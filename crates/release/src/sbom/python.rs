@@ -29,9 +29,15 @@ mod tests {
     #[test]
     fn metadata_name_a_package_and_its_licence() {
         let rows = [
-            ("License-Expression: MIT OR Apache-2.0\nLicense: x", Some("MIT OR Apache-2.0")),
+            (
+                "License-Expression: MIT OR Apache-2.0\nLicense: x",
+                Some("MIT OR Apache-2.0"),
+            ),
             ("License: BSD", Some("BSD")),
-            ("License: UNKNOWN\nClassifier: License :: OSI Approved :: MIT License", Some("MIT License")),
+            (
+                "License: UNKNOWN\nClassifier: License :: OSI Approved :: MIT License",
+                Some("MIT License"),
+            ),
             ("Classifier: Topic :: X", None),
         ];
         for (fields, licence) in rows {

@@ -21,7 +21,9 @@ pub(super) fn sqlite(file: &Path, place: &str) -> Result<Vec<Package>, String> {
     let failed = |error: rusqlite::Error| error.to_string();
     // A database that was written with a log beside it cannot be opened to read without one; the file is a copy.
     let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
-    let mut rows = database.prepare("SELECT blob FROM Packages ORDER BY hnum").map_err(failed)?;
+    let mut rows = database
+        .prepare("SELECT blob FROM Packages ORDER BY hnum")
+        .map_err(failed)?;
     let blobs = rows.query_map([], |row| row.get::<_, Vec<u8>>(0)).map_err(failed)?;
     let mut packages = Vec::new();
     for blob in blobs {
@@ -41,7 +43,10 @@ pub(super) fn ndb(bytes: &[u8], place: &str) -> Result<Vec<Package>, String> {
         return Err(damaged());
     }
     let pages = little(12).ok_or_else(damaged)?;
-    let end = pages.checked_mul(4096).filter(|end| *end <= bytes.len()).ok_or_else(damaged)?;
+    let end = pages
+        .checked_mul(4096)
+        .filter(|end| *end <= bytes.len())
+        .ok_or_else(damaged)?;
     let mut packages = Vec::new();
     // The header takes the place of the first two slots.
     for slot in (32..end).step_by(16) {
@@ -57,7 +62,10 @@ pub(super) fn ndb(bytes: &[u8], place: &str) -> Result<Vec<Package>, String> {
             return Err(damaged());
         }
         let length = little(blob + 12).ok_or_else(damaged)?;
-        let content = bytes.get(blob + 16..).and_then(|rest| rest.get(..length)).ok_or_else(damaged)?;
+        let content = bytes
+            .get(blob + 16..)
+            .and_then(|rest| rest.get(..length))
+            .ok_or_else(damaged)?;
         packages.extend(header(content, place)?);
     }
     Ok(packages)
@@ -72,7 +80,10 @@ fn header(blob: &[u8], place: &str) -> Result<Option<Package>, String> {
     };
     let count = big(0).ok_or_else(damaged)? as usize;
     let size = big(4).ok_or_else(damaged)? as usize;
-    let data = count.checked_mul(16).and_then(|index| index.checked_add(8)).ok_or_else(damaged)?;
+    let data = count
+        .checked_mul(16)
+        .and_then(|index| index.checked_add(8))
+        .ok_or_else(damaged)?;
     let data = blob.get(data..).filter(|data| data.len() >= size).ok_or_else(damaged)?;
     let find = |wanted: u32| {
         let entries = (0..count).map(|index| 8 + index * 16);
@@ -95,8 +106,13 @@ fn header(blob: &[u8], place: &str) -> Result<Option<Package>, String> {
         package.qualifiers.push(("arch".to_owned(), architecture));
     }
     if let Some((INT32, offset)) = find(EPOCH) {
-        let four = data.get(offset..offset + 4).and_then(|four| four.try_into().ok()).ok_or_else(damaged)?;
-        package.qualifiers.push(("epoch".to_owned(), u32::from_be_bytes(four).to_string()));
+        let four = data
+            .get(offset..offset + 4)
+            .and_then(|four| four.try_into().ok())
+            .ok_or_else(damaged)?;
+        package
+            .qualifiers
+            .push(("epoch".to_owned(), u32::from_be_bytes(four).to_string()));
     }
     package.licence = text(LICENSE).filter(|text| !text.is_empty());
     Ok(Some(package))
@@ -109,7 +125,13 @@ mod tests {
     fn blob(name: &str) -> Vec<u8> {
         let mut data = Vec::new();
         let mut index = Vec::new();
-        for (tag, text) in [(NAME, name), (VERSION, "5.2"), (RELEASE, "1.fc40"), (ARCH, "x86_64"), (LICENSE, "MIT")] {
+        for (tag, text) in [
+            (NAME, name),
+            (VERSION, "5.2"),
+            (RELEASE, "1.fc40"),
+            (ARCH, "x86_64"),
+            (LICENSE, "MIT"),
+        ] {
             for number in [tag, 6, data.len() as u32, 1] {
                 index.extend(number.to_be_bytes());
             }
@@ -120,7 +142,13 @@ mod tests {
             index.extend(number.to_be_bytes());
         }
         data.extend(2_u32.to_be_bytes());
-        [&6_u32.to_be_bytes()[..], &(data.len() as u32).to_be_bytes(), &index, &data].concat()
+        [
+            &6_u32.to_be_bytes()[..],
+            &(data.len() as u32).to_be_bytes(),
+            &index,
+            &data,
+        ]
+        .concat()
     }
 
     #[test]

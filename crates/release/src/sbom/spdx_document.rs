@@ -49,7 +49,10 @@ pub fn document(inventory: &Inventory, about: &About) -> Value {
         document["hasExtractedLicensingInfos"] = json!(licences);
     }
     if !inventory.unread.is_empty() {
-        let unread = inventory.unread.iter().map(|unread| format!("{}: {}", unread.place, unread.why));
+        let unread = inventory
+            .unread
+            .iter()
+            .map(|unread| format!("{}: {}", unread.place, unread.why));
         let unread: Vec<String> = unread.collect();
         document["comment"] = json!(format!("Incomplete: these could not be read. {}", unread.join("; ")));
     }
@@ -79,9 +82,17 @@ fn bare(id: &str, name: &str, version: &str) -> Value {
 }
 
 fn subject(about: &About) -> Value {
-    let mut package = bare("SPDXRef-Subject", &about.name, about.digest.as_deref().unwrap_or_default());
+    let mut package = bare(
+        "SPDXRef-Subject",
+        &about.name,
+        about.digest.as_deref().unwrap_or_default(),
+    );
     package["primaryPackagePurpose"] = json!("CONTAINER");
-    match about.digest.as_deref().and_then(|digest| digest.strip_prefix("sha256:")) {
+    match about
+        .digest
+        .as_deref()
+        .and_then(|digest| digest.strip_prefix("sha256:"))
+    {
         Some(hex) => package["checksums"] = json!([{"algorithm": "SHA256", "checksumValue": hex}]),
         None => package["primaryPackagePurpose"] = json!("FILE"),
     }

@@ -119,7 +119,10 @@ fn look(interest: Interest, path: &str, content: &mut dyn Read) -> Content {
 
 fn bytes(content: &mut dyn Read, most: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    let read = content.take(most + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    let read = content
+        .take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
     if read as u64 > most {
         return Err(format!("it has more than {most} bytes"));
     }
@@ -243,7 +246,9 @@ impl Hidden {
         self.whole.contains(&own)
             || self.directories.contains(&own)
             || self.opaque.contains(&key(""))
-            || above.map(key).any(|key| self.whole.contains(&key) || self.opaque.contains(&key))
+            || above
+                .map(key)
+                .any(|key| self.whole.contains(&key) || self.opaque.contains(&key))
     }
 
     fn len(&self) -> usize {
@@ -254,7 +259,10 @@ impl Hidden {
 /// A path of an archive without `./` and slashes at its ends; none for one that leaves the root.
 fn clean(path: &Path) -> Option<String> {
     let text = path.to_string_lossy();
-    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let parts: Vec<&str> = text
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .collect();
     (!parts.contains(&"..")).then(|| parts.join("/"))
 }
 
@@ -274,7 +282,9 @@ fn layer(
         if above.len() + here.len() > MOST_ENTRIES {
             return Err(None);
         }
-        let Some(path) = clean(&entry.path().map_err(Some)?) else { continue };
+        let Some(path) = clean(&entry.path().map_err(Some)?) else {
+            continue;
+        };
         let kind = entry.header().entry_type();
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", &path));
         if name == ".wh..wh..opq" {
@@ -282,7 +292,11 @@ fn layer(
             continue;
         }
         if let Some(removed) = name.strip_prefix(".wh.") {
-            let removed = if directory.is_empty() { removed.to_owned() } else { format!("{directory}/{removed}") };
+            let removed = if directory.is_empty() {
+                removed.to_owned()
+            } else {
+                format!("{directory}/{removed}")
+            };
             here.whole.insert(key(&removed));
             continue;
         }
@@ -292,11 +306,14 @@ fn layer(
         }
         here.whole.insert(key(&path));
         own.remove(&path);
-        let Some(interest) = interest(&path).filter(|_| !above.hides(&path)) else { continue };
+        let Some(interest) = interest(&path).filter(|_| !above.hides(&path)) else {
+            continue;
+        };
         if kind.is_hard_link() {
             // The content is that of a file before it in the same layer, or in one below.
             let target = entry.link_name().map_err(Some)?.and_then(|target| clean(&target));
-            let content = match target.and_then(|target| own.get(&target).map(|content| moved(content, &target, &path))) {
+            let content = match target.and_then(|target| own.get(&target).map(|content| moved(content, &target, &path)))
+            {
                 Some(content) => content,
                 None => Content {
                     unread: vec![Unread::new(&path, "a hard link to a file that was not looked into")],

@@ -49,7 +49,11 @@ fn names(all: &[&[Entry<'_>]]) -> Vec<String> {
     let all: Vec<Vec<u8>> = all.iter().map(|entries| archive(entries)).collect();
     let found = inventory(&all).unwrap();
     assert_eq!(found.unread, []);
-    found.packages.iter().map(|package| format!("{}@{}", package.name, package.version)).collect()
+    found
+        .packages
+        .iter()
+        .map(|package| format!("{}@{}", package.name, package.version))
+        .collect()
 }
 
 const SIX: &str = "Metadata-Version: 2.1\nName: six\nVersion: 1.17.0\n\n";
@@ -67,8 +71,20 @@ fn higher_layers_hide_what_lower_ones_have() {
             &["six@1.16.0", "six@1.17.0"],
         ),
         // Removed: the file, its directory, one higher.
-        (&[&[Regular(AT, OLD)], &[Regular("usr/lib/site-packages/six.dist-info/.wh.METADATA", "")]], &[]),
-        (&[&[Regular(AT, OLD)], &[Regular("./usr/lib/site-packages/.wh.six.dist-info", "")]], &[]),
+        (
+            &[
+                &[Regular(AT, OLD)],
+                &[Regular("usr/lib/site-packages/six.dist-info/.wh.METADATA", "")],
+            ],
+            &[],
+        ),
+        (
+            &[
+                &[Regular(AT, OLD)],
+                &[Regular("./usr/lib/site-packages/.wh.six.dist-info", "")],
+            ],
+            &[],
+        ),
         (&[&[Regular(AT, OLD)], &[Regular(".wh.usr", "")]], &[]),
         // Removed and put there again, by the same layer and by one above.
         (
@@ -88,7 +104,10 @@ fn higher_layers_hide_what_lower_ones_have() {
             &["six@1.17.0"],
         ),
         (
-            &[&[Regular(AT, OLD)], &[Regular(AT, SIX), Regular("usr/lib/.wh..wh..opq", "")]],
+            &[
+                &[Regular(AT, OLD)],
+                &[Regular(AT, SIX), Regular("usr/lib/.wh..wh..opq", "")],
+            ],
             &["six@1.17.0"],
         ),
         // Something else where a directory was, and a directory where the file was.
@@ -96,7 +115,10 @@ fn higher_layers_hide_what_lower_ones_have() {
         (&[&[Regular(AT, OLD)], &[Directory(AT)]], &[]),
         // A name that only begins alike.
         (
-            &[&[Regular(AT, OLD)], &[Regular("usr/lib/site-packages/six.dist-inf", "x")]],
+            &[
+                &[Regular(AT, OLD)],
+                &[Regular("usr/lib/site-packages/six.dist-inf", "x")],
+            ],
             &["six@1.16.0"],
         ),
         // The same layer twice: the later counts.
@@ -124,7 +146,10 @@ fn what_is_not_a_whole_layer_is_refused() {
     assert_eq!(inventory(&[plain.clone(), Vec::new()]).unwrap().packages.len(), 1);
     for (number, broken) in [(1, plain[..600].to_vec()), (1, vec![b'x'; 2000])] {
         let read = inventory(&[broken, plain.clone()]);
-        assert!(matches!(read, Err(SbomError::Layer { number: found, .. }) if found == number), "{read:?}");
+        assert!(
+            matches!(read, Err(SbomError::Layer { number: found, .. }) if found == number),
+            "{read:?}"
+        );
     }
     // A reader that finds at its end that it gave something else.
     struct Liar(Cursor<Vec<u8>>);
@@ -172,8 +197,14 @@ fn a_directory_is_read_like_a_layer() {
         std::fs::write(path, text).unwrap();
     };
     put(AT, SIX);
-    put("etc/os-release", "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian 12\"\n");
-    put("var/lib/dpkg/status", "Package: bash\nStatus: install ok installed\nVersion: 5\n");
+    put(
+        "etc/os-release",
+        "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian 12\"\n",
+    );
+    put(
+        "var/lib/dpkg/status",
+        "Package: bash\nStatus: install ok installed\nVersion: 5\n",
+    );
     put("opt/broken.jar", "no");
     std::os::unix::fs::symlink("/", root.path().join("loop")).unwrap();
     let found = directory(root.path()).unwrap();
@@ -181,5 +212,8 @@ fn a_directory_is_read_like_a_layer() {
     assert_eq!(purls, ["pkg:deb/debian/bash@5?distro=debian-12", "pkg:pypi/six@1.17.0"]);
     assert_eq!(found.os.unwrap().name, "Debian 12");
     assert_eq!(found.unread[0].place, "opt/broken.jar");
-    assert!(matches!(directory(&root.path().join("no")), Err(SbomError::Target { .. })));
+    assert!(matches!(
+        directory(&root.path().join("no")),
+        Err(SbomError::Target { .. })
+    ));
 }

@@ -31,11 +31,23 @@ fn cosign() -> Result<PathBuf, String> {
     }
     program("go", "go.dev/dl; it makes cosign")?;
     let mut install = Command::new("go");
-    install.args(["install", &format!("github.com/sigstore/cosign/v3/cmd/cosign@{VERSION}")]);
-    let output = install.env("GOBIN", &directory).output().map_err(|error| error.to_string())?;
+    install.args([
+        "install",
+        &format!("github.com/sigstore/cosign/v3/cmd/cosign@{VERSION}"),
+    ]);
+    let output = install
+        .env("GOBIN", &directory)
+        .output()
+        .map_err(|error| error.to_string())?;
     match output.status.success() {
         true => Ok(made),
-        false => Err(format!("go install cosign: {}", String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default())),
+        false => Err(format!(
+            "go install cosign: {}",
+            String::from_utf8_lossy(&output.stderr)
+                .lines()
+                .last()
+                .unwrap_or_default()
+        )),
     }
 }
 
@@ -45,8 +57,18 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("cosign: keys are read by both", Tier::Full, needs, keys),
         trial("cosign: attestations of files, both ways", Tier::Full, needs, files),
-        trial("cosign: an identity's bundle and trust root", Tier::Full, needs, identities),
-        trial("cosign: images in a registry, both ways and both forms", Tier::Full, registry, images),
+        trial(
+            "cosign: an identity's bundle and trust root",
+            Tier::Full,
+            needs,
+            identities,
+        ),
+        trial(
+            "cosign: images in a registry, both ways and both forms",
+            Tier::Full,
+            registry,
+            images,
+        ),
     ]
 }
 
@@ -118,7 +140,13 @@ fn keys() -> Result<(), Failed> {
         if PublicKey::from_pem(&public)? != *ours.public() {
             return Err(format!("cosign reads another key: {public}").into());
         }
-        work.cosign(&[&["sign-blob", "--key", "ours.key", "--bundle", "b.json", "file"][..], &QUIET].concat())?;
+        work.cosign(
+            &[
+                &["sign-blob", "--key", "ours.key", "--bundle", "b.json", "file"][..],
+                &QUIET,
+            ]
+            .concat(),
+        )?;
         let bundle = Bundle::read(&std::fs::read(work.path("b.json"))?)?;
         let signer = Signer::Key(ours.public().clone(), None);
         check::check_bytes(&bundle, b"content", &signer)?;
@@ -128,11 +156,15 @@ fn keys() -> Result<(), Failed> {
     }
     // A key that anyone can make.
     for (name, arguments) in [
-        ("ec", &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"][..]),
+        (
+            "ec",
+            &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"][..],
+        ),
         ("ed", &["genpkey", "-algorithm", "ed25519"]),
     ] {
         let made = Command::new("openssl").args(arguments).output()?;
-        PrivateKey::from_pem(&String::from_utf8_lossy(&made.stdout), None).map_err(|error| format!("{name}: {error}"))?;
+        PrivateKey::from_pem(&String::from_utf8_lossy(&made.stdout), None)
+            .map_err(|error| format!("{name}: {error}"))?;
     }
     Ok(())
 }
@@ -146,7 +178,18 @@ fn files() -> Result<(), Failed> {
     work.write("predicate.json", json!({"result": "PASSED"}).to_string())?;
     let kind = statement::TEST_RESULT;
     // Cosign's by us.
-    let arguments = ["attest-blob", "--key", "cosign.key", "--predicate", "predicate.json", "--type", kind, "--bundle", "theirs.json", "file"];
+    let arguments = [
+        "attest-blob",
+        "--key",
+        "cosign.key",
+        "--predicate",
+        "predicate.json",
+        "--type",
+        kind,
+        "--bundle",
+        "theirs.json",
+        "file",
+    ];
     work.cosign(&[&arguments[..], &QUIET].concat())?;
     let theirs = Bundle::read(&std::fs::read(work.path("theirs.json"))?)?;
     let signer = Signer::Key(key.public().clone(), None);
@@ -155,10 +198,24 @@ fn files() -> Result<(), Failed> {
         return Err(format!("{found:?}").into());
     }
     // Ours by cosign.
-    let said = Statement::new(vec![Subject::new("file", &Digest::of(file))], kind, json!({"result": "PASSED"}));
+    let said = Statement::new(
+        vec![Subject::new("file", &Digest::of(file))],
+        kind,
+        json!({"result": "PASSED"}),
+    );
     work.write("ours.json", attest(&said, &key)?.to_json()?)?;
     let verify = |bundle, subject| {
-        ["verify-blob-attestation", "--key", "cosign.pub", "--bundle", bundle, "--type", kind, "--insecure-ignore-tlog", subject]
+        [
+            "verify-blob-attestation",
+            "--key",
+            "cosign.pub",
+            "--bundle",
+            bundle,
+            "--type",
+            kind,
+            "--insecure-ignore-tlog",
+            subject,
+        ]
     };
     work.cosign(&verify("ours.json", "file"))?;
     work.refuses(&verify("ours.json", "other"))?;
@@ -227,7 +284,12 @@ fn registry(directory: &Path) -> Result<Running, Failed> {
     });
     std::fs::write(&configuration, text.to_string())?;
     let mut serve = Command::new("docker-registry");
-    let child = serve.arg("serve").arg(&configuration).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let child = serve
+        .arg("serve")
+        .arg(&configuration)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
     let running = Running(child, host.clone());
     let start = Instant::now();
     while std::net::TcpStream::connect(&host).is_err() {
@@ -261,7 +323,11 @@ async fn both_ways(work: &Work, host: &str, key: &PrivateKey) -> Result<(), Fail
         let image = push(&repository, name).await?;
         let digest = image.digest.clone();
         let reference = format!("{host}/{name}@{digest}");
-        let mode = if legacy { "--new-bundle-format=false" } else { "--new-bundle-format=true" };
+        let mode = if legacy {
+            "--new-bundle-format=false"
+        } else {
+            "--new-bundle-format=true"
+        };
         let sign = [&["sign", "--key", "cosign.key", mode, reference.as_str()][..], &QUIET].concat();
         match (ours, legacy) {
             (true, false) => {
@@ -274,37 +340,83 @@ async fn both_ways(work: &Work, host: &str, key: &PrivateKey) -> Result<(), Fail
             }
             (false, _) => drop(work.cosign(&sign)?),
         }
-        let verify = ["verify", "--key", "cosign.pub", "--insecure-ignore-tlog", mode, reference.as_str()];
+        let verify = [
+            "verify",
+            "--key",
+            "cosign.pub",
+            "--insecure-ignore-tlog",
+            mode,
+            reference.as_str(),
+        ];
         work.cosign(&verify)?;
         let found = Policy::of(signer.clone()).examine(&digest, &store::gather(&repository, &digest, &cache).await?);
-        let good = found.iter().filter(|found| found.attestation.as_ref().is_some_and(|one| one.is_signature())).count();
+        let good = found
+            .iter()
+            .filter(|found| found.attestation.as_ref().is_some_and(|one| one.is_signature()))
+            .count();
         if good != 1 || found.len() != 1 {
             return Err(format!("{name}: {found:?}").into());
         }
         // Another key, by both.
         let stranger = PrivateKey::generate(Algorithm::EcdsaP256)?;
         work.write("stranger.pub", stranger.public().to_pem())?;
-        work.refuses(&["verify", "--key", "stranger.pub", "--insecure-ignore-tlog", mode, reference.as_str()])?;
+        work.refuses(&[
+            "verify",
+            "--key",
+            "stranger.pub",
+            "--insecure-ignore-tlog",
+            mode,
+            reference.as_str(),
+        ])?;
         let by = Signer::Key(stranger.public().clone(), None);
         let found = Policy::of(by).examine(&digest, &store::gather(&repository, &digest, &cache).await?);
         if found.iter().any(|found| found.attestation.is_some()) || found[0].code != Some("evidence-signature") {
             return Err(format!("{name}: {found:?}").into());
         }
         // An attestation, ours by cosign and cosign's by us.
-        let said = Statement::new(vec![Subject::new(name, &digest)], statement::PROVENANCE, json!({"buildDefinition": {}, "runDetails": {}}));
+        let said = Statement::new(
+            vec![Subject::new(name, &digest)],
+            statement::PROVENANCE,
+            json!({"buildDefinition": {}, "runDetails": {}}),
+        );
         if ours && !legacy {
             store::put(&repository, &attach::referrer(&attest(&said, key)?, image, None)?).await?;
         } else {
-            work.write("predicate.json", json!({"buildDefinition": {}, "runDetails": {}}).to_string())?;
-            let arguments = ["attest", "--key", "cosign.key", mode, "--type", "slsaprovenance1", "--predicate", "predicate.json", &reference];
+            work.write(
+                "predicate.json",
+                json!({"buildDefinition": {}, "runDetails": {}}).to_string(),
+            )?;
+            let arguments = [
+                "attest",
+                "--key",
+                "cosign.key",
+                mode,
+                "--type",
+                "slsaprovenance1",
+                "--predicate",
+                "predicate.json",
+                &reference,
+            ];
             work.cosign(&[&arguments[..], &QUIET].concat())?;
         }
         if !(ours && legacy) {
-            work.cosign(&["verify-attestation", "--key", "cosign.pub", "--insecure-ignore-tlog", mode, "--type", "slsaprovenance1", &reference])?;
+            work.cosign(&[
+                "verify-attestation",
+                "--key",
+                "cosign.pub",
+                "--insecure-ignore-tlog",
+                mode,
+                "--type",
+                "slsaprovenance1",
+                &reference,
+            ])?;
         }
         let pieces: Vec<Raw> = store::gather(&repository, &digest, &cache).await?;
         let found = Policy::of(signer.clone()).examine(&digest, &pieces);
-        let kinds: Vec<&str> = found.iter().filter_map(|found| Some(found.attestation.as_ref()?.predicate_type.as_str())).collect();
+        let kinds: Vec<&str> = found
+            .iter()
+            .filter_map(|found| Some(found.attestation.as_ref()?.predicate_type.as_str()))
+            .collect();
         if !kinds.contains(&statement::PROVENANCE) || kinds.len() != 2 {
             return Err(format!("{name}: {kinds:?}: {found:?}").into());
         }

@@ -30,8 +30,18 @@ fn environment() -> Result<PathBuf, String> {
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("sbom: a Python environment beside pip", Tier::Default, || environment().map(drop), beside_pip),
-        trial("sbom: packages of Debian beside dpkg-query", Tier::Default, || program("dpkg-query", "a Debian"), beside_dpkg),
+        trial(
+            "sbom: a Python environment beside pip",
+            Tier::Default,
+            || environment().map(drop),
+            beside_pip,
+        ),
+        trial(
+            "sbom: packages of Debian beside dpkg-query",
+            Tier::Default,
+            || program("dpkg-query", "a Debian"),
+            beside_dpkg,
+        ),
         trial(
             "sbom: packages of RPM beside rpm, both databases",
             Tier::Default,
@@ -85,7 +95,8 @@ type Names = BTreeSet<(String, String)>;
 fn names(inventory: &Inventory, kind: Kind, wanted: impl Fn(&str) -> bool) -> Names {
     let packages = inventory.packages.iter().filter(|package| package.kind == kind);
     let here = packages.filter(|package| package.places.iter().any(|place| wanted(place)));
-    here.map(|package| (package.name.clone(), package.version.clone())).collect()
+    here.map(|package| (package.name.clone(), package.version.clone()))
+        .collect()
 }
 
 fn same(ours: &Names, theirs: &Names) -> Result<(), Failed> {
@@ -104,7 +115,10 @@ fn beside_pip() -> Result<(), Failed> {
     let inspected: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let installed = inspected["installed"].as_array().cloned().unwrap_or_default();
     let field = |package: &Value, name: &str| package["metadata"][name].as_str().unwrap_or_default().to_owned();
-    let theirs: Names = installed.iter().map(|package| (field(package, "name"), field(package, "version"))).collect();
+    let theirs: Names = installed
+        .iter()
+        .map(|package| (field(package, "name"), field(package, "version")))
+        .collect();
     let inventory = sbom::directory(&root).map_err(|error| error.to_string())?;
     // What packages carry inside themselves is no installed package to pip.
     let top = |place: &str| {
@@ -130,7 +144,10 @@ fn beside_dpkg() -> Result<(), Failed> {
     }
     let inventory = sbom::directory(root.path()).map_err(|error| error.to_string())?;
     same(&names(&inventory, Kind::Deb, |_| true), &theirs)?;
-    let all_named = inventory.packages.iter().all(|package| package.purl().is_some_and(|purl| purl.contains("distro=")));
+    let all_named = inventory
+        .packages
+        .iter()
+        .all(|package| package.purl().is_some_and(|purl| purl.contains("distro=")));
     match all_named {
         true => Ok(()),
         false => Err("a package does not name its distribution".into()),
@@ -174,7 +191,10 @@ fn beside_rpm() -> Result<(), Failed> {
             return Err(format!("{backend}: {:?}", inventory.unread).into());
         }
         same(&names(&inventory, Kind::Rpm, |_| true), &theirs)?;
-        let epochs = inventory.packages.iter().all(|package| package.purl().is_some_and(|purl| purl.contains("epoch=4")));
+        let epochs = inventory
+            .packages
+            .iter()
+            .all(|package| package.purl().is_some_and(|purl| purl.contains("epoch=4")));
         if !epochs {
             return Err(format!("{backend}: an epoch is missing").into());
         }
@@ -185,7 +205,11 @@ fn beside_rpm() -> Result<(), Failed> {
 fn jars_of_spark() -> Result<(), Failed> {
     let home = spark::spark("4.1.4")?.spark_home;
     let inventory = sbom::directory(&home).map_err(|error| error.to_string())?;
-    let found: BTreeSet<&str> = inventory.packages.iter().flat_map(|package| package.places.iter().map(String::as_str)).collect();
+    let found: BTreeSet<&str> = inventory
+        .packages
+        .iter()
+        .flat_map(|package| package.places.iter().map(String::as_str))
+        .collect();
     let mut missing = Vec::new();
     let mut count = 0;
     for entry in std::fs::read_dir(home.join("jars"))?.flatten() {

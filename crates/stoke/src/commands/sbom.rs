@@ -81,7 +81,9 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         }
         false => None,
     };
-    let stops = scan.as_ref().is_some_and(|scan| scan.vulnerable.iter().any(|known| known.stops));
+    let stops = scan
+        .as_ref()
+        .is_some_and(|scan| scan.vulnerable.iter().any(|known| known.stops));
     let terminal = &mut context.terminal;
     match (terminal.format(), &scan) {
         (Format::Json, None) => terminal.json(&document),
@@ -146,7 +148,9 @@ pub async fn of_image(
     let mut blobs = Vec::new();
     let count = manifest.layers.len();
     for (index, layer) in manifest.layers.iter().enumerate() {
-        context.terminal.status(format!("fetching layer {} of {count}", index + 1));
+        context
+            .terminal
+            .status(format!("fetching layer {} of {count}", index + 1));
         blobs.push(repository.blob(layer, cache, &|_| {}).await.map_err(oci_failure)?);
     }
     context.terminal.status(format!("reading {}", counted(count, "layer")));
@@ -164,7 +168,10 @@ fn source_date() -> Outcome<Option<jiff::Timestamp>> {
     let Some(text) = std::env::var("SOURCE_DATE_EPOCH").ok().filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
-    let time = text.parse().ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    let time = text
+        .parse()
+        .ok()
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map(Some).ok_or_else(|| {
         Failure::input(
             "stoke::sbom::time",
@@ -187,7 +194,11 @@ fn show(inventory: &Inventory, about: &About, scan: Option<&vulnerable::Scan>, c
     let mut rows: Vec<Vec<String>> = Vec::new();
     match scan {
         Some(scan) => {
-            rows.push(["PACKAGE", "VERSION", "SEVERITY", "VULNERABILITY", "FIXED IN"].map(String::from).to_vec());
+            rows.push(
+                ["PACKAGE", "VERSION", "SEVERITY", "VULNERABILITY", "FIXED IN"]
+                    .map(String::from)
+                    .to_vec(),
+            );
             rows.extend(scan.vulnerable.iter().map(|known| {
                 vec![
                     known.package.clone(),
@@ -215,8 +226,15 @@ fn show(inventory: &Inventory, about: &About, scan: Option<&vulnerable::Scan>, c
     for line in table(&rows) {
         terminal.out(line);
     }
-    let os = inventory.os.as_ref().map_or("no operating system", |os| os.name.as_str());
-    terminal.note(format!("{}: {}, {os}", about.name, counted(inventory.packages.len(), "package")));
+    let os = inventory
+        .os
+        .as_ref()
+        .map_or("no operating system", |os| os.name.as_str());
+    terminal.note(format!(
+        "{}: {}, {os}",
+        about.name,
+        counted(inventory.packages.len(), "package")
+    ));
     if let Some(scan) = scan {
         terminal.note(format!(
             "{} looked up, {} of kinds without advisories, {} undecided",

@@ -34,9 +34,15 @@ fn an_identity_is_verified_offline() {
     let digest = Digest::of(b"image");
     let bundle = world.sign(&Statement::signature(&digest), &Ask::default());
     let signed_by = format!("{NAME} ({ISSUER})");
-    assert_eq!(checked(&bundle, &digest, &signer(&root, exact(NAME), ISSUER)).unwrap(), signed_by);
+    assert_eq!(
+        checked(&bundle, &digest, &signer(&root, exact(NAME), ISSUER)).unwrap(),
+        signed_by
+    );
     let pattern = Pattern::matching(".*@example\\.com").unwrap();
-    assert_eq!(checked(&bundle, &digest, &signer(&root, pattern, ISSUER)).unwrap(), signed_by);
+    assert_eq!(
+        checked(&bundle, &digest, &signer(&root, pattern, ISSUER)).unwrap(),
+        signed_by
+    );
     let workflow = "https://ci.example.com/etl/.ci/release.yml@refs/tags/v1";
     let ask = Ask {
         name: SanType::URI(workflow.try_into().unwrap()),
@@ -53,16 +59,28 @@ fn names_issuers_and_subjects_are_held_against_what_was_asked_for() {
     let digest = Digest::of(b"image");
     let bundle = world.sign(&Statement::signature(&digest), &Ask::default());
     let code = |digest: &Digest, signer: &Signer| checked(&bundle, digest, signer).unwrap_err().code;
-    assert_eq!(code(&digest, &signer(&root, exact("eve@example.com"), ISSUER)), "evidence-identity");
+    assert_eq!(
+        code(&digest, &signer(&root, exact("eve@example.com"), ISSUER)),
+        "evidence-identity"
+    );
     // A pattern is for the whole name.
     let part = Pattern::matching("example\\.com").unwrap();
     assert_eq!(code(&digest, &signer(&root, part, ISSUER)), "evidence-identity");
-    assert_eq!(code(&digest, &signer(&root, exact(NAME), "https://evil.example.com")), "evidence-issuer");
-    assert_eq!(code(&Digest::of(b"other"), &signer(&root, exact(NAME), ISSUER)), "evidence-subject");
+    assert_eq!(
+        code(&digest, &signer(&root, exact(NAME), "https://evil.example.com")),
+        "evidence-issuer"
+    );
+    assert_eq!(
+        code(&Digest::of(b"other"), &signer(&root, exact(NAME), ISSUER)),
+        "evidence-subject"
+    );
     // Another instance: neither its authority nor its logs are known.
     let other = World::new().trust_root();
     let unknown = code(&digest, &signer(&other, exact(NAME), ISSUER));
-    assert!(["evidence-log", "evidence-certificate", "evidence-timestamp"].contains(&unknown), "{unknown}");
+    assert!(
+        ["evidence-log", "evidence-certificate", "evidence-timestamp"].contains(&unknown),
+        "{unknown}"
+    );
 }
 
 #[test]
@@ -71,10 +89,38 @@ fn certificates_must_be_valid_when_they_sign() {
     let root = world.trust_root();
     let digest = Digest::of(b"image");
     let rows: [(&str, Ask, &[&str]); 4] = [
-        ("after its end", Ask { after: 601, ..Ask::default() }, &["evidence-expired", "evidence-certificate"]),
-        ("before its begin", Ask { after: -1, ..Ask::default() }, &["evidence-expired", "evidence-certificate"]),
-        ("not logged", Ask { certificate_log: false, ..Ask::default() }, &["evidence-certificate"]),
-        ("for another use", Ask { code_signing: false, ..Ask::default() }, &["evidence-certificate"]),
+        (
+            "after its end",
+            Ask {
+                after: 601,
+                ..Ask::default()
+            },
+            &["evidence-expired", "evidence-certificate"],
+        ),
+        (
+            "before its begin",
+            Ask {
+                after: -1,
+                ..Ask::default()
+            },
+            &["evidence-expired", "evidence-certificate"],
+        ),
+        (
+            "not logged",
+            Ask {
+                certificate_log: false,
+                ..Ask::default()
+            },
+            &["evidence-certificate"],
+        ),
+        (
+            "for another use",
+            Ask {
+                code_signing: false,
+                ..Ask::default()
+            },
+            &["evidence-certificate"],
+        ),
     ];
     for (what, ask, codes) in rows {
         let bundle = world.sign(&Statement::signature(&digest), &ask);
@@ -117,9 +163,18 @@ fn the_log_must_prove_this_signature() {
         ("another place", changed("/inclusionProof/logIndex", json!("0"))),
         ("another time", changed("/integratedTime", json!("1768435231"))),
         ("another log", changed("/logId/keyId", zeroes())),
-        ("a promise of nothing", changed("/inclusionPromise/signedEntryTimestamp", json!(b64([0; 70])))),
-        ("no checkpoint", changed("/inclusionProof/checkpoint/envelope", json!(""))),
-        ("the entry of another signature", changed("", other.pointer(entry).unwrap().clone())),
+        (
+            "a promise of nothing",
+            changed("/inclusionPromise/signedEntryTimestamp", json!(b64([0; 70]))),
+        ),
+        (
+            "no checkpoint",
+            changed("/inclusionProof/checkpoint/envelope", json!("")),
+        ),
+        (
+            "the entry of another signature",
+            changed("", other.pointer(entry).unwrap().clone()),
+        ),
         ("the envelope of another image", swapped),
         ("the certificate of another signature", stolen),
     ];
@@ -145,13 +200,25 @@ fn a_key_and_an_identity_do_not_stand_for_one_another() {
     let key = stoke_release::evidence::PrivateKey::generate(Default::default()).unwrap();
     let by_key = stoke_release::evidence::attest(&Statement::signature(&digest), &key).unwrap();
     let identity = signer(&world.trust_root(), exact(NAME), ISSUER);
-    assert_eq!(check::check(&by_key, &digest, &identity).unwrap_err().code, "evidence-identity");
+    assert_eq!(
+        check::check(&by_key, &digest, &identity).unwrap_err().code,
+        "evidence-identity"
+    );
     let by_name = world.sign(&Statement::signature(&digest), &Ask::default());
     let of_key = Signer::Key(key.public().clone(), None);
-    assert_eq!(checked(&by_name, &digest, &of_key).unwrap_err().code, "evidence-identity");
+    assert_eq!(
+        checked(&by_name, &digest, &of_key).unwrap_err().code,
+        "evidence-identity"
+    );
     // With a trust root, a key's signature must be in its log.
-    let logged = Signer::Key(key.public().clone(), Some(TrustRoot::read(world.trust_root().to_string().as_bytes()).unwrap()));
-    assert_eq!(check::check(&by_key, &digest, &logged).unwrap_err().code, "evidence-log");
+    let logged = Signer::Key(
+        key.public().clone(),
+        Some(TrustRoot::read(world.trust_root().to_string().as_bytes()).unwrap()),
+    );
+    assert_eq!(
+        check::check(&by_key, &digest, &logged).unwrap_err().code,
+        "evidence-log"
+    );
 }
 
 #[test]
@@ -176,6 +243,9 @@ fn trust_roots_that_cannot_be_used_are_refused() {
         duplicate,
         " ".repeat(5 << 20),
     ] {
-        assert_eq!(TrustRoot::read(text.as_bytes()).unwrap_err().code, "evidence-trust-root");
+        assert_eq!(
+            TrustRoot::read(text.as_bytes()).unwrap_err().code,
+            "evidence-trust-root"
+        );
     }
 }

@@ -129,7 +129,10 @@ impl World {
         params.not_after = params.not_before + Duration::from_secs(600);
         let text = ask.issuer.as_bytes();
         let issuer = [&[0x0c, text.len() as u8][..], text].concat();
-        params.custom_extensions = vec![CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 57264, 1, 8], issuer)];
+        params.custom_extensions = vec![CustomExtension::from_oid_content(
+            &[1, 3, 6, 1, 4, 1, 57264, 1, 8],
+            issuer,
+        )];
         let pair_of_authority = pair(&self.authority);
         let authority = Issuer::from_params(&self.params, &pair_of_authority);
         let subject = pair(key);
@@ -153,7 +156,9 @@ impl World {
         let list = [&size[..], &list].concat();
         let content = [&[0x04, 0x81, list.len() as u8][..], &list].concat();
         let oid = [1, 3, 6, 1, 4, 1, 11129, 2, 4, 2];
-        params.custom_extensions.push(CustomExtension::from_oid_content(&oid, content));
+        params
+            .custom_extensions
+            .push(CustomExtension::from_oid_content(&oid, content));
         params.signed_by(&subject, &authority).unwrap().der().to_vec()
     }
 
@@ -166,7 +171,10 @@ impl World {
         let message = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len());
         let signature = b64(key.sign(&[message.as_bytes(), &payload].concat()).unwrap());
         let envelope = json!({"payload": b64(&payload), "payloadType": kind, "signatures": [{"sig": signature}]});
-        let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", wrapped(&b64(&certificate)));
+        let pem = format!(
+            "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+            wrapped(&b64(&certificate))
+        );
         let body = json!({"apiVersion": "0.0.1", "kind": "dsse", "spec": {
             "envelopeHash": {"algorithm": "sha256", "value": hex(&Sha256::digest(envelope.to_string()))},
             "payloadHash": {"algorithm": "sha256", "value": hex(&Sha256::digest(&payload))},
@@ -228,6 +236,10 @@ fn first_element(der: &[u8]) -> &[u8] {
 }
 
 fn wrapped(text: &str) -> String {
-    let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let lines: Vec<&str> = text
+        .as_bytes()
+        .chunks(64)
+        .map(|line| std::str::from_utf8(line).unwrap())
+        .collect();
     lines.join("\n")
 }

@@ -39,14 +39,21 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     let key = private_key(&arguments.key)?;
     let place = Place::open(&arguments.image, true, context)?;
-    let image = place.repository.fetch(place.name.as_deref()).await.map_err(oci_failure)?;
+    let image = place
+        .repository
+        .fetch(place.name.as_deref())
+        .await
+        .map_err(oci_failure)?;
     let digest = image.descriptor.digest.clone();
     let (kind, predicate) = match (&arguments.predicate, arguments.sbom, &arguments.checks) {
         (_, Some(form), _) => {
             let Parsed::Manifest(manifest) = image.parse(&place.bare).map_err(oci_failure)? else {
                 return Err(Failure::input(
                     "stoke::attest::index",
-                    format!("{} is an index of images for several platforms, and each holds other packages", arguments.image),
+                    format!(
+                        "{} is an index of images for several platforms, and each holds other packages",
+                        arguments.image
+                    ),
                 )
                 .fix("name the image of a platform by its digest"));
             };
@@ -59,7 +66,10 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
             if let Some(unread) = inventory.unread.first() {
                 return Err(Failure::environment(
                     "sbom-unreadable",
-                    format!("a file that lists packages cannot be read: {}: {}", unread.place, unread.why),
+                    format!(
+                        "a file that lists packages cannot be read: {}: {}",
+                        unread.place, unread.why
+                    ),
                 )
                 .fix("repair or remove it; an incomplete bill of materials is not attested"));
             }
@@ -76,11 +86,15 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         (Some(file), _, _) => {
             let kind = statement::predicate_type(arguments.kind.as_deref().unwrap_or_default());
             let predicate: Value = serde_json::from_slice(&read(file)?).map_err(|error| {
-                Failure::input("stoke::evidence::file", format!("{}: {error}", file.display())).fix("name a file with JSON")
+                Failure::input("stoke::evidence::file", format!("{}: {error}", file.display()))
+                    .fix("name a file with JSON")
             })?;
             (kind.map_err(evidence_failure)?, predicate)
         }
-        (None, None, None) => return Err(Failure::input("stoke::attest::nothing", "there is nothing to attest").fix("name --predicate, --sbom or --checks")),
+        (None, None, None) => {
+            return Err(Failure::input("stoke::attest::nothing", "there is nothing to attest")
+                .fix("name --predicate, --sbom or --checks"));
+        }
     };
     let said = Statement::new(vec![Subject::new(&*place.bare, &digest)], kind.clone(), predicate);
     let bundle = attest(&said, &key).map_err(evidence_failure)?;
@@ -96,7 +110,9 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         })),
         Format::Text => {
             context.terminal.out(&name);
-            context.terminal.note(format!("{kind} by key {}, in {}", key.public().id(), attached.digest));
+            context
+                .terminal
+                .note(format!("{kind} by key {}, in {}", key.public().id(), attached.digest));
         }
     }
     Ok(0)

@@ -36,8 +36,10 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     let password = password();
     if password.is_none() && !arguments.unencrypted {
-        return Err(Failure::input("stoke::keygen::password", "no password for the private key was given")
-            .fix("set COSIGN_PASSWORD, or write the key as it is with --unencrypted"));
+        return Err(
+            Failure::input("stoke::keygen::password", "no password for the private key was given")
+                .fix("set COSIGN_PASSWORD, or write the key as it is with --unencrypted"),
+        );
     }
     let algorithm = match arguments.algorithm {
         Algorithm::EcdsaP256 => evidence::Algorithm::EcdsaP256,
@@ -65,7 +67,9 @@ pub fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         }
         Format::Text => {
             context.terminal.out(format!("{}  keep it secret", secret.display()));
-            context.terminal.out(format!("{}  {}", public.display(), key.public().id()));
+            context
+                .terminal
+                .out(format!("{}  {}", public.display(), key.public().id()));
         }
     }
     Ok(0)
@@ -74,8 +78,9 @@ pub fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
 fn write(path: &Path, text: &str, mode: u32) -> Outcome<()> {
     let mut options = std::fs::OpenOptions::new();
     let file = options.write(true).create_new(true).mode(mode).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| {
-        Failure::input("stoke::keygen::file", format!("{}: {error}", path.display()))
-            .fix("name another pair; keys that are there are never written over")
-    })
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| {
+            Failure::input("stoke::keygen::file", format!("{}: {error}", path.display()))
+                .fix("name another pair; keys that are there are never written over")
+        })
 }

@@ -91,9 +91,12 @@ fn evidence_failure(error: EvidenceError) -> Failure {
 /// A file that is named on the command line.
 fn read(path: &Path) -> Outcome<Vec<u8>> {
     let failed = |why: String| {
-        Failure::input("stoke::evidence::file", format!("{}: {why}", path.display())).fix("name a file that can be read")
+        Failure::input("stoke::evidence::file", format!("{}: {why}", path.display()))
+            .fix("name a file that can be read")
     };
-    let size = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.len();
+    let size = std::fs::metadata(path)
+        .map_err(|error| failed(error.to_string()))?
+        .len();
     if size > MOST_BYTES {
         return Err(failed(format!("it has {size} bytes, more than {MOST_BYTES}")));
     }

@@ -26,14 +26,20 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     let key = private_key(&arguments.key)?;
     let place = Place::open(&arguments.image, true, context)?;
-    let image = place.repository.fetch(place.name.as_deref()).await.map_err(oci_failure)?;
+    let image = place
+        .repository
+        .fetch(place.name.as_deref())
+        .await
+        .map_err(oci_failure)?;
     let digest = image.descriptor.digest.clone();
     let bundle = attest(&Statement::signature(&digest), &key).map_err(evidence_failure)?;
     let artifact = attach::referrer(&bundle, image.descriptor, None).map_err(evidence_failure)?;
     let attached = store::put(&place.repository, &artifact).await.map_err(oci_failure)?;
     if arguments.legacy {
         let one = simple::sign(&digest, &place.bare, &key).map_err(evidence_failure)?;
-        store::put_simple(&place.repository, &digest, &one).await.map_err(oci_failure)?;
+        store::put_simple(&place.repository, &digest, &one)
+            .await
+            .map_err(oci_failure)?;
     }
     let name = format!("{}@{digest}", place.bare);
     match context.terminal.format() {
@@ -44,7 +50,9 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         })),
         Format::Text => {
             context.terminal.out(format!("{name}"));
-            context.terminal.note(format!("signed by key {}, in {}", key.public().id(), attached.digest));
+            context
+                .terminal
+                .note(format!("signed by key {}, in {}", key.public().id(), attached.digest));
         }
     }
     Ok(0)

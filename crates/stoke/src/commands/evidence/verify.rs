@@ -54,7 +54,8 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         return by_policy(&arguments.subject, file, context).await;
     }
     let signer = signer(&arguments)?;
-    let wanted = statement::predicate_type(arguments.kind.as_deref().unwrap_or("signature")).map_err(evidence_failure)?;
+    let wanted =
+        statement::predicate_type(arguments.kind.as_deref().unwrap_or("signature")).map_err(evidence_failure)?;
     if let Some(file) = &arguments.bundle {
         let bundle = Bundle::read(&read(file)?).map_err(evidence_failure)?;
         let bytes = read(Path::new(&arguments.subject))?;
@@ -66,14 +67,30 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         return Ok(0);
     }
     let place = Place::open(&arguments.subject, false, context)?;
-    let image = place.repository.fetch(place.name.as_deref()).await.map_err(oci_failure)?;
+    let image = place
+        .repository
+        .fetch(place.name.as_deref())
+        .await
+        .map_err(oci_failure)?;
     let digest = image.descriptor.digest;
-    let pieces = store::gather(&place.repository, &digest, &place.cache).await.map_err(oci_failure)?;
+    let pieces = store::gather(&place.repository, &digest, &place.cache)
+        .await
+        .map_err(oci_failure)?;
     let found = Policy::of(signer).examine(&digest, &pieces);
     let good: Vec<Attestation> = found.iter().filter_map(|found| found.attestation.clone()).collect();
-    let fitting: Vec<Attestation> = good.iter().filter(|one| one.predicate_type == wanted).cloned().collect();
+    let fitting: Vec<Attestation> = good
+        .iter()
+        .filter(|one| one.predicate_type == wanted)
+        .cloned()
+        .collect();
     if fitting.is_empty() {
-        return Err(evidence_failure(nothing(&place.bare, &digest, &wanted, &pieces, &found)));
+        return Err(evidence_failure(nothing(
+            &place.bare,
+            &digest,
+            &wanted,
+            &pieces,
+            &found,
+        )));
     }
     show(&digest, &place.bare, &fitting, context);
     Ok(0)
@@ -127,8 +144,11 @@ fn signer(arguments: &Arguments) -> Outcome<Signer> {
         (None, matching) => Pattern::matching(matching.as_deref().unwrap_or_default()).map_err(evidence_failure),
     };
     let Some(root) = root else {
-        return Err(Failure::input("stoke::verify::trust-root", "an identity is verified against a trust root, and none is named")
-            .fix("name the `trusted_root.json` of the sigstore instance with --trust-root"));
+        return Err(Failure::input(
+            "stoke::verify::trust-root",
+            "an identity is verified against a trust root, and none is named",
+        )
+        .fix("name the `trusted_root.json` of the sigstore instance with --trust-root"));
     };
     Ok(Signer::Identity(Identity {
         root,
@@ -139,7 +159,9 @@ fn signer(arguments: &Arguments) -> Outcome<Signer> {
 
 fn show(digest: &Digest, name: &str, found: &[Attestation], context: &mut Context) {
     match context.terminal.format() {
-        Format::Json => context.terminal.json(&json!({"name": name, "digest": digest, "verified": found})),
+        Format::Json => context
+            .terminal
+            .json(&json!({"name": name, "digest": digest, "verified": found})),
         Format::Text => {
             let mut rows = vec![["PREDICATE", "SIGNED BY", "TIME"].map(String::from).to_vec()];
             rows.extend(found.iter().map(|one| {
@@ -178,17 +200,28 @@ async fn by_policy(image: &str, file: &Path, context: &mut Context) -> Outcome<u
         }
     };
     let place = Place::open(image, false, context)?;
-    let fetched = place.repository.fetch(place.name.as_deref()).await.map_err(oci_failure)?;
+    let fetched = place
+        .repository
+        .fetch(place.name.as_deref())
+        .await
+        .map_err(oci_failure)?;
     let digest = fetched.descriptor.digest;
-    let pieces = store::gather(&place.repository, &digest, &place.cache).await.map_err(oci_failure)?;
+    let pieces = store::gather(&place.repository, &digest, &place.cache)
+        .await
+        .map_err(oci_failure)?;
     let found = policy.examine(&digest, &pieces);
     let verdict = policy::require(&policy, image, &found);
     match context.terminal.format() {
-        Format::Json => context.terminal.json(&json!({"name": image, "digest": digest, "verdict": verdict, "found": found})),
+        Format::Json => context
+            .terminal
+            .json(&json!({"name": image, "digest": digest, "verdict": verdict, "found": found})),
         Format::Text => {
             let word = if verdict.allowed { "allowed" } else { "refused" };
             context.terminal.out(format!("{word}: {}@{digest}", place.bare));
-            verdict.reasons.iter().for_each(|reason| context.terminal.out(format!("  {reason}")));
+            verdict
+                .reasons
+                .iter()
+                .for_each(|reason| context.terminal.out(format!("  {reason}")));
         }
     }
     Ok(u8::from(!verdict.allowed))
