@@ -147,6 +147,16 @@ pub enum Command {
     Policy(commands::policy::Command),
     /// Submit with spark-submit's own arguments
     Submit(commands::submit::Arguments),
+    /// List what is in an image or a directory, as CycloneDX or SPDX, and what is known against it
+    Sbom(commands::sbom::Arguments),
+    /// Make a pair of keys to sign images with
+    Keygen(commands::evidence::KeygenArguments),
+    /// Sign an image, so that cosign and the operator verify it
+    Sign(commands::evidence::SignArguments),
+    /// Attest something of an image: its packages, how it was built, what the gates said
+    Attest(commands::evidence::AttestArguments),
+    /// Verify who signed an image and what is attested, or by a policy whether it may run
+    Verify(commands::evidence::VerifyArguments),
     /// Make a SparkApplication of what runs Spark now: Apache's application, a spark-submit command line or script, a Job
     Convert(commands::convert::Arguments),
     /// Run or install the operator on any cluster
@@ -277,6 +287,19 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Advisories(command) => commands::advisories::run(command, context).await,
             Command::Quality(command) => commands::quality::run(command, context).await,
             Command::Policy(command) => commands::policy::run(command, context),
+            Command::Sbom(arguments) => commands::sbom::run(arguments, context).await,
+            Command::Keygen(arguments) => {
+                commands::evidence::run(commands::evidence::Command::Keygen(arguments), context).await
+            }
+            Command::Sign(arguments) => {
+                commands::evidence::run(commands::evidence::Command::Sign(arguments), context).await
+            }
+            Command::Attest(arguments) => {
+                commands::evidence::run(commands::evidence::Command::Attest(arguments), context).await
+            }
+            Command::Verify(arguments) => {
+                commands::evidence::run(commands::evidence::Command::Verify(arguments), context).await
+            }
             Command::Convert(arguments) => commands::convert::run(&arguments, context),
             Command::Operator(command) => commands::operator::run(command, context).await,
             Command::Observe(command) => commands::observe::run(command, context).await,

@@ -1,10 +1,14 @@
-//! Images and registries as they are: Debian's `docker-registry` and `skopeo`, and servers that behave badly.
+//! Beside other programs: Debian's `docker-registry` and `skopeo`, servers that behave badly; pip, dpkg, rpm, the validators of CycloneDX and SPDX; cosign.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bad_registries;
+mod beside_cosign;
+mod beside_packagers;
 mod building;
 mod real_registry;
 mod server;
+#[path = "../it/evidence/world.rs"]
+mod world;
 
 use std::process::ExitCode;
 
@@ -12,7 +16,13 @@ use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials: Vec<Trial> = [bad_registries::trials(), building::trials(), real_registry::trials()]
+    let trials: Vec<Trial> = [
+        bad_registries::trials(),
+        building::trials(),
+        real_registry::trials(),
+        beside_packagers::trials(),
+        beside_cosign::trials(),
+    ]
         .into_iter()
         .flatten()
         .collect();

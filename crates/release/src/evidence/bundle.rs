@@ -1,0 +1,112 @@
+//! Sigstore bundles, version 0.3: what was signed, its signature, and what verifies it, in one JSON text.
+
+use sigstore_verify::types::{
+    DsseEnvelope, DsseSignature, KeyId, MediaType, PayloadBytes, PublicKeyIdentifier, SignatureBytes, SignatureContent,
+    VerificationMaterial, VerificationMaterialContent, pae,
+};
+
+use super::error::EvidenceError;
+use super::keys::PrivateKey;
+use super::statement::{PAYLOAD_TYPE, Statement};
+
+/// The media type that is written.
+pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+/// Largest bundle that is read, in bytes: a bill of materials of a large image has some ten million.
+pub const MOST_BYTES: u64 = 64 << 20;
+
+/// A sigstore bundle.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bundle(sigstore_verify::types::Bundle);
+
+/// Refuses more bytes than a bundle may have.
+pub(crate) fn within_limit(count: usize) -> Result<(), EvidenceError> {
+    if count as u64 > MOST_BYTES {
+        return Err(EvidenceError::new(
+            "evidence-too-large",
+            format!("it has {count} bytes, more than the {MOST_BYTES} that are read"),
+            "attach a smaller one",
+        ));
+    }
+    Ok(())
+}
+
+impl Bundle {
+    /// Reads a bundle of version 0.1, 0.2 or 0.3.
+    ///
+    /// # Errors
+    /// Bytes that are not one, more than [`MOST_BYTES`], envelopes with other than one signature.
+    pub fn read(bytes: &[u8]) -> Result<Bundle, EvidenceError> {
+        within_limit(bytes.len())?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| EvidenceError::malformed(format!("the bundle is not text: {error}")))?;
+        sigstore_verify::types::Bundle::from_json(text)
+            .map(Bundle)
+            .map_err(|error| EvidenceError::malformed(format!("it is not a sigstore bundle: {error}")))
+    }
+
+    /// The bundle as it is stored.
+    ///
+    /// # Errors
+    /// Never for one that was read or made here.
+    pub fn to_json(&self) -> Result<String, EvidenceError> {
+        self.0
+            .to_json()
+            .map_err(|error| EvidenceError::malformed(error.to_string()))
+    }
+
+    pub(crate) fn inner(&self) -> &sigstore_verify::types::Bundle {
+        &self.0
+    }
+
+    /// The envelope inside; none for a signature of bytes that are elsewhere.
+    pub(crate) fn envelope(&self) -> Option<&DsseEnvelope> {
+        match &self.0.content {
+            SignatureContent::DsseEnvelope(envelope) => Some(envelope),
+            _ => None,
+        }
+    }
+
+    /// Whether its signer is named by a certificate; else by the hint of a key.
+    #[must_use]
+    pub fn has_certificate(&self) -> bool {
+        self.0.signing_certificate().is_some()
+    }
+
+    /// What is signed, not verified: to choose by, never to believe.
+    ///
+    /// # Errors
+    /// An envelope with something else than a statement.
+    pub fn unverified_statement(&self) -> Result<Statement, EvidenceError> {
+        let envelope = self
+            .envelope()
+            .ok_or_else(|| EvidenceError::unsupported("the bundle signs bytes, not an in-toto statement"))?;
+        if envelope.payload_type != PAYLOAD_TYPE {
+            return Err(EvidenceError::unsupported(format!(
+                "the payload of the envelope is `{}`, not `{PAYLOAD_TYPE}`",
+                envelope.payload_type
+            )));
+        }
+        Statement::read(envelope.payload.as_bytes())
+    }
+}
+
+/// Signs a statement with a key.
+///
+/// # Errors
+/// A statement that is too large; a machine without random numbers.
+pub fn attest(statement: &Statement, key: &PrivateKey) -> Result<Bundle, EvidenceError> {
+    let payload = serde_json::to_vec(statement).map_err(|error| EvidenceError::malformed(error.to_string()))?;
+    // Base64 makes a third more of it.
+    within_limit(payload.len() / 3 * 4)?;
+    let signature = key.sign(&pae(PAYLOAD_TYPE, &payload))?;
+    let signature = DsseSignature::new(SignatureBytes::new(signature), KeyId::new(""));
+    let envelope = DsseEnvelope::new(PAYLOAD_TYPE, PayloadBytes::new(payload), signature);
+    let hint = PublicKeyIdentifier::new(key.public().id());
+    let material = VerificationMaterial::new(VerificationMaterialContent::PublicKey(hint));
+    let content = SignatureContent::DsseEnvelope(envelope);
+    Ok(Bundle(sigstore_verify::types::Bundle::new(
+        MediaType::Bundle0_3,
+        material,
+        content,
+    )))
+}

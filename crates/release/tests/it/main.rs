@@ -1,0 +1,3 @@
+//! Tests of this room that need nothing else.
+
+mod evidence;
