@@ -142,6 +142,9 @@ pub enum Command {
     /// Policies by themselves: test, list and begin with some
     #[command(subcommand)]
     Policy(commands::policy::Command),
+    /// Releases: made once, promoted through environments by rule, rolled back, with a ledger of it all
+    #[command(subcommand)]
+    Release(Box<commands::release::Command>),
     /// Submit with spark-submit's own arguments
     Submit(commands::submit::Arguments),
     /// List what is in an image or a directory, as CycloneDX or SPDX, and what is known against it
@@ -279,6 +282,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Runtime(command) => commands::runtime::run(command, context),
             Command::Snapshot(command) => commands::snapshot::run(command, context),
             Command::Submit(arguments) => commands::submit::run(arguments, context).await,
+            Command::Release(command) => commands::release::run(*command, context).await,
             Command::Check(arguments) => commands::check::run(&arguments, context).await,
             Command::Advisories(command) => commands::advisories::run(command, context).await,
             Command::Quality(command) => commands::quality::run(command, context).await,

@@ -27,6 +27,7 @@ pub mod pages;
 pub mod policy;
 pub mod ps;
 pub mod quality;
+pub mod release;
 pub mod run;
 pub mod runbook;
 pub mod runtime;

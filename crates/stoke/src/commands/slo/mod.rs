@@ -20,7 +20,7 @@ use crate::cli::Context;
 use crate::commands::cost::moment;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, Terminal, table};
-use sources::Sources;
+pub use sources::Sources;
 
 /// What can be done with objectives.
 #[derive(clap::Subcommand)]
@@ -242,6 +242,16 @@ impl Judged {
         sources::note(&found.notes, &mut context.terminal);
         Ok((judge(&objectives, &found.attempts, now), now))
     }
+}
+
+/// What speaks against a release by the objectives in these files.
+pub async fn against(files: Vec<PathBuf>, sources: &Sources, allow_no_runs: bool, context: &mut Context) -> Outcome<Vec<Diagnostic>> {
+    let objectives = Files { files }.objectives(&mut context.terminal)?;
+    let mut reader = sources.open(context, sources::needs_details(&objectives)).await?;
+    let now = Timestamp::now().as_millisecond();
+    let found = reader.read(now).await?;
+    sources::note(&found.notes, &mut context.terminal);
+    Ok(gate::reasons(&judge(&objectives, &found.attempts, now), allow_no_runs))
 }
 
 fn judge(objectives: &[Objective], attempts: &[stoke_observe::slo::runs::Attempt], now: i64) -> Vec<Status> {
