@@ -5,6 +5,7 @@
 
 pub mod bundle;
 pub mod canonical;
+pub mod ci;
 pub mod codes;
 pub mod environment;
 pub mod events;

@@ -151,7 +151,7 @@ pub fn applications(path: &str, bytes: &[u8]) -> Result<Vec<Value>, Vec<Diagnost
 #[must_use]
 pub fn images(object: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    let _ = each_image(&mut object.clone(), &mut |text| {
+    let _ = each_image::<()>(&mut object.clone(), &mut |text| {
         if !found.contains(text) {
             found.push(text.clone());
         }

@@ -1,6 +1,7 @@
 //! Keys: ECDSA on P-256 and Ed25519 to sign with; those, ECDSA on P-384 and RSA to verify with.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -176,7 +177,7 @@ fn pem_text(tag: &str, contents: Vec<u8>) -> String {
 #[derive(Clone)]
 pub struct PublicKey {
     der: DerPublicKey,
-    key: VerificationKey,
+    key: Arc<VerificationKey>,
 }
 
 impl fmt::Debug for PublicKey {
@@ -225,6 +226,7 @@ impl PublicKey {
                 "take a key of ECDSA P-256, ECDSA P-384, Ed25519, or RSA of 2048 bits and more",
             )
         })?;
+        let key = Arc::new(key);
         Ok(PublicKey { der, key })
     }
 

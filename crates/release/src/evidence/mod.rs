@@ -35,4 +35,4 @@ pub use error::EvidenceError;
 pub use keyless::{Identity, Pattern, TrustRoot};
 pub use keys::{Algorithm, PrivateKey, PublicKey};
 pub use policy::{Found, Policy, Verdict, require};
-pub use statement::{Sha256, Statement, Subject};
+pub use statement::{Statement, Subject};

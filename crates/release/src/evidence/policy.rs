@@ -169,7 +169,6 @@ fn authority(
     }
     let refuse = |fields: &mut Fields<'_>, error: EvidenceError| {
         fields.complain("image-policy", node.place, path, error.message, &error.fix);
-        None
     };
     let read = |fields: &mut Fields<'_>, key: &str| -> Option<Vec<u8>> {
         let name = fields.text(node, key, path)?;
@@ -186,7 +185,10 @@ fn authority(
         None => None,
         Some(_) => match TrustRoot::read(&read(fields, "trustRoot")?) {
             Ok(root) => Some(root),
-            Err(error) => return refuse(fields, error),
+            Err(error) => {
+                refuse(fields, error);
+                return None;
+            }
         },
     };
     let text = match (node.get("key"), node.get("keyFile")) {
@@ -208,7 +210,10 @@ fn authority(
         }
         return match PublicKey::from_pem(&text) {
             Ok(key) => Some(Signer::Key(key, root)),
-            Err(error) => refuse(fields, error),
+            Err(error) => {
+                refuse(fields, error);
+                None
+            }
         };
     }
     let mut pattern = |exact: &str, matching: &str| -> Option<Pattern> {
@@ -218,7 +223,10 @@ fn authority(
         if let Some(text) = fields.text(node, matching, path) {
             return match Pattern::matching(text) {
                 Ok(pattern) => Some(pattern),
-                Err(error) => refuse(fields, error),
+                Err(error) => {
+                refuse(fields, error);
+                None
+            }
             };
         }
         let message = format!("it has neither a key nor `{exact}`");

@@ -175,7 +175,8 @@ pub fn directory(root: &Path) -> Result<Inventory, SbomError> {
             let Ok(kind) = entry.file_type() else { continue };
             if kind.is_dir() {
                 // Views of the kernel, where the root is this machine's.
-                if !["proc", "sys", "dev"].contains(&below.as_str()) || !entry.path().starts_with("/") || root != Path::new("/") {
+                let kernel = root == Path::new("/") && ["proc", "sys", "dev"].contains(&below.as_str());
+                if !kernel {
                     waiting.push((entry.path(), format!("{below}/")));
                 }
             } else if kind.is_file()

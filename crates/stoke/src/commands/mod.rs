@@ -3,6 +3,7 @@
 pub mod advisories;
 pub mod bundle;
 pub mod check;
+pub mod ci;
 pub mod compare;
 pub mod connect;
 pub mod console;
