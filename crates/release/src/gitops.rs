@@ -21,7 +21,8 @@ pub fn tree(objects: &[Value]) -> Result<BTreeMap<String, String>, String> {
         files.insert(name, yaml);
     }
     let resources: Vec<&String> = files.keys().collect();
-    let kustomization = json!({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": resources});
+    let kustomization =
+        json!({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": resources});
     let yaml = serde_saphyr::to_string(&kustomization).map_err(|error| error.to_string())?;
     files.insert("kustomization.yaml".to_owned(), yaml);
     Ok(files)
@@ -36,7 +37,11 @@ pub fn message(plan: &Plan, name: &str) -> String {
     };
     let replaces = plan.replaces.as_ref().map_or("nothing".to_owned(), ToString::to_string);
     let approvers: Vec<&str> = plan.approvers.iter().map(|one| one.name.as_str()).collect();
-    let approvers = if approvers.is_empty() { String::new() } else { format!("Approved-by: {}\n", approvers.join(", ")) };
+    let approvers = if approvers.is_empty() {
+        String::new()
+    } else {
+        format!("Approved-by: {}\n", approvers.join(", "))
+    };
     format!(
         "{verb} {name} {} in {}\n\nRelease: {}\nReplaces: {replaces}\n{approvers}",
         plan.release.short(),
@@ -56,7 +61,12 @@ pub fn drift(wanted: &BTreeMap<String, String>, found: &BTreeMap<String, String>
             Some(_) => {}
         }
     }
-    all.extend(found.keys().filter(|name| !wanted.contains_key(*name)).map(|name| (name.clone(), "unexpected")));
+    all.extend(
+        found
+            .keys()
+            .filter(|name| !wanted.contains_key(*name))
+            .map(|name| (name.clone(), "unexpected")),
+    );
     all
 }
 
@@ -67,7 +77,11 @@ pub fn object_drift(wanted: &Value, found: &Value) -> Vec<String> {
         match (wanted, found) {
             (Value::Object(wanted), Value::Object(found)) => {
                 for (key, value) in wanted {
-                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    let path = if path.is_empty() {
+                        key.clone()
+                    } else {
+                        format!("{path}.{key}")
+                    };
                     walk(value, found.get(key).unwrap_or(&Value::Null), &path, into);
                 }
             }
@@ -88,13 +102,28 @@ mod tests {
     fn a_tree_is_whole_and_the_same_each_time() {
         let object = json!({"apiVersion": "a/v1", "kind": "SparkApplication", "metadata": {"name": "etl"}, "spec": {"note": "a: b\n# c"}});
         let files = tree(std::slice::from_ref(&object)).unwrap();
-        assert_eq!(files.keys().collect::<Vec<_>>(), ["kustomization.yaml", "sparkapplication-etl.yaml"]);
-        let (nodes, _) = stoke_model::manifest::read(&stoke_diagnostics::Source::new("x", &files["sparkapplication-etl.yaml"]));
+        assert_eq!(
+            files.keys().collect::<Vec<_>>(),
+            ["kustomization.yaml", "sparkapplication-etl.yaml"]
+        );
+        let (nodes, _) = stoke_model::manifest::read(&stoke_diagnostics::Source::new(
+            "x",
+            &files["sparkapplication-etl.yaml"],
+        ));
         assert_eq!(nodes[0].to_value(), object);
         let mut other = files.clone();
         other.remove("kustomization.yaml");
         other.insert("x".into(), String::new());
-        assert_eq!(drift(&files, &other), [("kustomization.yaml".to_owned(), "missing"), ("x".to_owned(), "unexpected")]);
-        assert_eq!(object_drift(&json!({"a": {"b": 1}}), &json!({"a": {"b": 2, "c": 3}})), ["a.b"]);
+        assert_eq!(
+            drift(&files, &other),
+            [
+                ("kustomization.yaml".to_owned(), "missing"),
+                ("x".to_owned(), "unexpected")
+            ]
+        );
+        assert_eq!(
+            object_drift(&json!({"a": {"b": 1}}), &json!({"a": {"b": 2, "c": 3}})),
+            ["a.b"]
+        );
     }
 }

@@ -43,7 +43,9 @@ pub struct Diff {
 impl Diff {
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        [&self.spec, &self.images, &self.files, &self.gates, &self.findings].iter().all(|all| all.is_empty())
+        [&self.spec, &self.images, &self.files, &self.gates, &self.findings]
+            .iter()
+            .all(|all| all.is_empty())
     }
 }
 
@@ -54,7 +56,11 @@ pub fn diff(old: &Release, new: &Release, content: &dyn Fn(&Part) -> Vec<u8>) ->
         let mut all = BTreeMap::new();
         for part in release.of(Role::Application) {
             for object in applications(&part.path, &content(part)).unwrap_or_default() {
-                leaves(&object, object["metadata"]["name"].as_str().unwrap_or("?").to_owned() + ":", &mut all);
+                leaves(
+                    &object,
+                    object["metadata"]["name"].as_str().unwrap_or("?").to_owned() + ":",
+                    &mut all,
+                );
             }
         }
         all
@@ -64,11 +70,24 @@ pub fn diff(old: &Release, new: &Release, content: &dyn Fn(&Part) -> Vec<u8>) ->
         of.map(|part| (part.path.clone(), part.digest.to_string())).collect()
     };
     let images = |release: &Release| -> BTreeMap<String, String> {
-        release.images.iter().map(|(name, digest)| (name.clone(), digest.to_string())).collect()
+        release
+            .images
+            .iter()
+            .map(|(name, digest)| (name.clone(), digest.to_string()))
+            .collect()
     };
     let gates = |release: &Release| -> BTreeMap<String, String> {
-        let shown = |verdict| serde_json::to_value(verdict).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
-        release.gates.iter().map(|gate| (gate.gate.clone(), shown(gate.verdict))).collect()
+        let shown = |verdict| {
+            serde_json::to_value(verdict)
+                .ok()
+                .and_then(|value| value.as_str().map(str::to_owned))
+                .unwrap_or_default()
+        };
+        release
+            .gates
+            .iter()
+            .map(|gate| (gate.gate.clone(), shown(gate.verdict)))
+            .collect()
     };
     let findings = |release: &Release| -> BTreeMap<String, String> {
         let all = release.gates.iter().flat_map(|gate| &gate.findings);
@@ -100,7 +119,11 @@ fn leaves(value: &Value, path: String, into: &mut BTreeMap<String, String>) {
     match value {
         Value::Object(map) if !map.is_empty() => {
             for (key, value) in map {
-                let joined = if path.ends_with(':') { format!("{path} {key}") } else { format!("{path}.{key}") };
+                let joined = if path.ends_with(':') {
+                    format!("{path} {key}")
+                } else {
+                    format!("{path}.{key}")
+                };
                 leaves(value, joined, into);
             }
         }
@@ -124,11 +147,16 @@ fn size(release: &Release, content: &dyn Fn(&Part) -> Vec<u8>) -> Option<Size> {
                 true => &object["spec"]["template"],
                 false => &object["spec"],
             };
-            for (side, count) in [("driver", 1), ("executor", spec["executor"]["instances"].as_u64().unwrap_or(1))] {
+            for (side, count) in [
+                ("driver", 1),
+                ("executor", spec["executor"]["instances"].as_u64().unwrap_or(1)),
+            ] {
                 // Spark's own defaults: one core, 1 GiB.
                 let memory = spec[side]["memory"].as_str().unwrap_or("1g");
                 let memory = Memory::parse(memory, ByteUnit::Mib).ok()?.bytes();
-                sum.cores = sum.cores.saturating_add(count.saturating_mul(spec[side]["cores"].as_u64().unwrap_or(1)));
+                sum.cores = sum
+                    .cores
+                    .saturating_add(count.saturating_mul(spec[side]["cores"].as_u64().unwrap_or(1)));
                 sum.memory = sum.memory.saturating_add(count.saturating_mul(memory));
             }
             sum.dynamic |= spec["dynamicAllocation"]["enabled"].as_bool().unwrap_or(false);

@@ -13,7 +13,11 @@ pub enum ReleaseError {
     #[error("{place} has no {digest}")]
     Missing { place: String, digest: Digest },
     #[error("{place}: what stands under {digest} is {found}: it was altered")]
-    Altered { place: String, digest: Digest, found: Digest },
+    Altered {
+        place: String,
+        digest: Digest,
+        found: Digest,
+    },
     #[error("{digest} is not a release: {why}")]
     Foreign { digest: Digest, why: String },
 }
@@ -59,7 +63,12 @@ impl Releases {
     /// # Errors
     /// The store does not take them.
     pub async fn blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), ReleaseError> {
-        if self.0.content(&path(digest)).await?.is_some_and(|there| Digest::of(&there) == *digest) {
+        if self
+            .0
+            .content(&path(digest))
+            .await?
+            .is_some_and(|there| Digest::of(&there) == *digest)
+        {
             return Ok(());
         }
         Ok(self.0.write(&path(digest), bytes.to_vec()).await?)
@@ -72,12 +81,19 @@ impl Releases {
     pub async fn bytes(&self, digest: &Digest) -> Result<Vec<u8>, ReleaseError> {
         let place = self.0.url().to_owned();
         let Some(bytes) = self.0.content(&path(digest)).await? else {
-            return Err(ReleaseError::Missing { place, digest: digest.clone() });
+            return Err(ReleaseError::Missing {
+                place,
+                digest: digest.clone(),
+            });
         };
         let found = Digest::of(&bytes);
         match found == *digest {
             true => Ok(bytes.to_vec()),
-            false => Err(ReleaseError::Altered { place, digest: digest.clone(), found }),
+            false => Err(ReleaseError::Altered {
+                place,
+                digest: digest.clone(),
+                found,
+            }),
         }
     }
 
@@ -87,7 +103,10 @@ impl Releases {
     /// As [`Releases::bytes`]; it is something else.
     pub async fn get(&self, digest: &Digest) -> Result<Release, ReleaseError> {
         let bytes = self.bytes(digest).await?;
-        let foreign = |why: String| ReleaseError::Foreign { digest: digest.clone(), why };
+        let foreign = |why: String| ReleaseError::Foreign {
+            digest: digest.clone(),
+            why,
+        };
         let release: Release = serde_json::from_slice(&bytes).map_err(|error| foreign(error.to_string()))?;
         match release.format {
             1 => Ok(release),

@@ -16,7 +16,7 @@ use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_model::manifest;
 
 pub use diff::{Change, Diff, Size, diff};
-pub use keep::{Releases, ReleaseError};
+pub use keep::{ReleaseError, Releases};
 
 use crate::canonical;
 use crate::ledger::Verdict;
@@ -144,7 +144,11 @@ pub fn applications(path: &str, bytes: &[u8]) -> Result<Vec<Value>, Vec<Diagnost
     if stoke_diagnostics::has_errors(&complaints) {
         return Err(complaints);
     }
-    Ok(documents.into_iter().filter(is_application).map(|document| document.value).collect())
+    Ok(documents
+        .into_iter()
+        .filter(is_application)
+        .map(|document| document.value)
+        .collect())
 }
 
 /// Texts that name images, in the places where an application has them.
@@ -195,7 +199,9 @@ pub fn unpinned(image: &str) -> Diagnostic {
         "release-unpinned",
         format!("the digest of the image `{image}` is not known: its tag may mean another image tomorrow"),
     )
-    .with_fix(format!("write it with its digest, or give it with `--pin {image}=sha256:…`"))
+    .with_fix(format!(
+        "write it with its digest, or give it with `--pin {image}=sha256:…`"
+    ))
 }
 
 fn each_image<E>(object: &mut Value, change: &mut impl FnMut(&mut String) -> Result<(), E>) -> Result<(), E> {
@@ -220,9 +226,15 @@ fn each_image<E>(object: &mut Value, change: &mut impl FnMut(&mut String) -> Res
             }
         }
     }
-    for (key, value) in spec.get_mut("sparkConf").and_then(Value::as_object_mut).into_iter().flatten() {
+    for (key, value) in spec
+        .get_mut("sparkConf")
+        .and_then(Value::as_object_mut)
+        .into_iter()
+        .flatten()
+    {
         if let Value::String(image) = value
-            && key.starts_with("spark.kubernetes.") && key.ends_with("container.image")
+            && key.starts_with("spark.kubernetes.")
+            && key.ends_with("container.image")
         {
             change(image)?;
         }
@@ -252,9 +264,15 @@ pub fn render(
                 *annotations = serde_json::json!({});
             }
             annotations[ANNOTATION] = Value::String(release.digest().to_string());
-            if objects.iter().any(|other| other["kind"] == object["kind"] && other["metadata"]["name"] == object["metadata"]["name"]) {
+            if objects
+                .iter()
+                .any(|other| other["kind"] == object["kind"] && other["metadata"]["name"] == object["metadata"]["name"])
+            {
                 let message = format!("two objects are {} {}", object["kind"], object["metadata"]["name"]);
-                return Err(vec![Diagnostic::of_file(Severity::Error, "release-twice", &part.path, message).with_fix("rename one of them")]);
+                return Err(vec![
+                    Diagnostic::of_file(Severity::Error, "release-twice", &part.path, message)
+                        .with_fix("rename one of them"),
+                ]);
             }
             objects.push(object);
         }

@@ -3,7 +3,12 @@ use serde_json::json;
 
 fn release(text: &str, image: &Digest) -> (Release, Vec<u8>) {
     let bytes = text.as_bytes().to_vec();
-    let part = Part { path: "app.yaml".into(), role: role("app.yaml", &bytes), digest: Digest::of(&bytes), size: bytes.len() as u64 };
+    let part = Part {
+        path: "app.yaml".into(),
+        role: role("app.yaml", &bytes),
+        digest: Digest::of(&bytes),
+        size: bytes.len() as u64,
+    };
     let release = Release {
         format: 1,
         name: "etl".into(),
@@ -55,9 +60,22 @@ fn the_same_inputs_are_the_same_release() {
     assert_eq!(again.digest(), one.digest());
     let (other, others) = release(&APP.replace("instances: 3", "instances: 5"), &Digest::of(b"other"));
     assert_ne!(other.digest(), one.digest());
-    let content = |part: &Part| if part.digest == Digest::of(&bytes) { bytes.clone() } else { others.clone() };
+    let content = |part: &Part| {
+        if part.digest == Digest::of(&bytes) {
+            bytes.clone()
+        } else {
+            others.clone()
+        }
+    };
     let found = diff(&one, &other, &content);
-    assert_eq!(found.spec, [Change { what: "etl: spec.executor.instances".into(), old: Some("3".into()), new: Some("5".into()) }]);
+    assert_eq!(
+        found.spec,
+        [Change {
+            what: "etl: spec.executor.instances".into(),
+            old: Some("3".into()),
+            new: Some("5".into())
+        }]
+    );
     assert_eq!((found.images.len(), found.files.len()), (1, 0));
     let (old, new) = found.size.unwrap();
     assert_eq!((old.cores, new.cores, new.memory >> 30), (7, 11, 11));

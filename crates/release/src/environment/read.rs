@@ -15,11 +15,28 @@ use super::{Approvals, Delivery, Environment, Environments, Freeze, Key, Overlay
 use crate::evidence::PublicKey;
 
 pub(super) const ENVIRONMENT: [&str; 12] = [
-    "name", "from", "namespace", "cluster", "git", "overlay", "gates", "soak", "approvals", "freezes", "errorBudget",
+    "name",
+    "from",
+    "namespace",
+    "cluster",
+    "git",
+    "overlay",
+    "gates",
+    "soak",
+    "approvals",
+    "freezes",
+    "errorBudget",
     "automatic",
 ];
 pub(super) const SIDE: [&str; 9] = [
-    "instances", "cores", "memory", "memoryOverhead", "coreLimit", "serviceAccount", "labels", "annotations",
+    "instances",
+    "cores",
+    "memory",
+    "memoryOverhead",
+    "coreLimit",
+    "serviceAccount",
+    "labels",
+    "annotations",
     "nodeSelector",
 ];
 
@@ -27,7 +44,10 @@ pub(super) const SIDE: [&str; 9] = [
 ///
 /// # Errors
 /// Every complaint; none of the environments is used then.
-pub fn read(source: &Source, key_file: &dyn Fn(&str) -> Result<String, String>) -> Result<Environments, Vec<Diagnostic>> {
+pub fn read(
+    source: &Source,
+    key_file: &dyn Fn(&str) -> Result<String, String>,
+) -> Result<Environments, Vec<Diagnostic>> {
     let (documents, mut complaints) = manifest::read(source);
     let mut reader = Reader {
         fields: Fields::new(source),
@@ -64,7 +84,13 @@ pub fn read(source: &Source, key_file: &dyn Fn(&str) -> Result<String, String>) 
 }
 
 pub(super) const OVERLAY: [&str; 7] = [
-    "driver", "executor", "sparkConf", "hadoopConf", "arguments", "schedule", "suspend",
+    "driver",
+    "executor",
+    "sparkConf",
+    "hadoopConf",
+    "arguments",
+    "schedule",
+    "suspend",
 ];
 pub(super) const APPROVALS: [&str; 3] = ["needed", "keys", "maySkipVerification"];
 
@@ -80,14 +106,35 @@ impl Reader<'_> {
         }
         let name = self.fields.needed_text(node, "name", path)?.to_owned();
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if name.is_empty() || name.len() > 63 || !name.chars().all(plain) || name.starts_with('-') || name.ends_with('-') {
-            self.wrong(node, "name", path, format!("`{name}` is not a name of an environment"), "write lower-case letters, digits and hyphens, at most 63");
+        if name.is_empty()
+            || name.len() > 63
+            || !name.chars().all(plain)
+            || name.starts_with('-')
+            || name.ends_with('-')
+        {
+            self.wrong(
+                node,
+                "name",
+                path,
+                format!("`{name}` is not a name of an environment"),
+                "write lower-case letters, digits and hyphens, at most 63",
+            );
         }
-        let namespace = self.fields.needed_text(node, "namespace", path).unwrap_or_default().to_owned();
+        let namespace = self
+            .fields
+            .needed_text(node, "namespace", path)
+            .unwrap_or_default()
+            .to_owned();
         let seconds = self.seconds(node, "soak", path).unwrap_or(0);
         let from = self.fields.text(node, "from", path).map(str::to_owned);
         if from.is_none() && seconds > 0 {
-            self.wrong(node, "soak", path, "soak time passes where a release comes from, and there is no `from`".into(), "add `from`, or remove `soak`");
+            self.wrong(
+                node,
+                "soak",
+                path,
+                "soak time passes where a release comes from, and there is no `from`".into(),
+                "add `from`, or remove `soak`",
+            );
         }
         Some(Environment {
             delivery: self.delivery(node, path)?,
@@ -126,19 +173,51 @@ impl Reader<'_> {
                 let branch = self.fields.text(git, "branch", &path).unwrap_or("main").to_owned();
                 let below = self.fields.needed_text(git, "path", &path)?.to_owned();
                 if repository.starts_with('-') || branch.starts_with('-') || branch.is_empty() {
-                    self.wrong(git, "repository", &path, "a name that begins with `-` is an option of git".into(), "write the address of a repository and the name of a branch");
+                    self.wrong(
+                        git,
+                        "repository",
+                        &path,
+                        "a name that begins with `-` is an option of git".into(),
+                        "write the address of a repository and the name of a branch",
+                    );
                 }
-                if below.starts_with('/') || below.split('/').any(|part| part.is_empty() || part == "." || part == ".." || part == ".git") {
-                    self.wrong(git, "path", &path, format!("`{below}` is not a directory below the repository"), "write a path such as `apps/prod`");
+                if below.starts_with('/')
+                    || below
+                        .split('/')
+                        .any(|part| part.is_empty() || part == "." || part == ".." || part == ".git")
+                {
+                    self.wrong(
+                        git,
+                        "path",
+                        &path,
+                        format!("`{below}` is not a directory below the repository"),
+                        "write a path such as `apps/prod`",
+                    );
                 }
-                Some(Delivery::Git { repository, branch, path: below })
+                Some(Delivery::Git {
+                    repository,
+                    branch,
+                    path: below,
+                })
             }
             (None, None) => {
-                self.fields.complain("missing-field", node.place, path, "how a release gets there is missing".into(), "add `cluster: {context: …}` or `git: {repository: …, path: …}`");
+                self.fields.complain(
+                    "missing-field",
+                    node.place,
+                    path,
+                    "how a release gets there is missing".into(),
+                    "add `cluster: {context: …}` or `git: {repository: …, path: …}`",
+                );
                 None
             }
             (Some(_), Some(git)) => {
-                self.fields.complain("environments-delivery", git.place, path, "both `cluster` and `git`: two writers would not agree".into(), "keep one of them");
+                self.fields.complain(
+                    "environments-delivery",
+                    git.place,
+                    path,
+                    "both `cluster` and `git`: two writers would not agree".into(),
+                    "keep one of them",
+                );
                 None
             }
         }
@@ -154,13 +233,28 @@ impl Reader<'_> {
         }
         let schedule = self.fields.text(node, "schedule", &path).map(str::to_owned);
         if let Some(Err(error)) = schedule.as_deref().map(|text| Schedule::parse(text, "UTC")) {
-            self.wrong(node, "schedule", &path, error.to_string(), "write five fields: minute, hour, day, month, weekday");
+            self.wrong(
+                node,
+                "schedule",
+                &path,
+                error.to_string(),
+                "write five fields: minute, hour, day, month, weekday",
+            );
         }
         let spark_conf = self.map(node, "sparkConf", &path);
         for key in spark_conf.keys().filter(|key| says_what_runs(key)) {
-            let place = node.get("sparkConf").and_then(|conf| conf.entry(key)).map_or(node.place, |entry| entry.key_place);
+            let place = node
+                .get("sparkConf")
+                .and_then(|conf| conf.entry(key))
+                .map_or(node.place, |entry| entry.key_place);
             let message = format!("`{key}` says what runs; that comes from the release alone");
-            self.fields.complain("environments-origin", place, &join(&path, "sparkConf"), message, "set it in the application and create a release of it");
+            self.fields.complain(
+                "environments-origin",
+                place,
+                &join(&path, "sparkConf"),
+                message,
+                "set it in the application and create a release of it",
+            );
         }
         Overlay {
             driver: self.side(node, "driver", &path),
@@ -176,20 +270,36 @@ impl Reader<'_> {
     fn side(&mut self, node: &Node, key: &str, path: &str) -> Option<Side> {
         let side = node.get(key)?;
         let path = join(path, key);
-        let keys: Vec<&str> = SIDE.iter().copied().filter(|name| key == "executor" || *name != "instances").collect();
+        let keys: Vec<&str> = SIDE
+            .iter()
+            .copied()
+            .filter(|name| key == "executor" || *name != "instances")
+            .collect();
         if !self.fields.keys(side, &path, &keys) {
             return None;
         }
         for key in ["instances", "cores"] {
             if self.fields.whole(side, key, &path).is_some_and(|number| number < 1) {
-                self.wrong(side, key, &path, format!("`{key}` must be at least 1"), "write a larger number");
+                self.wrong(
+                    side,
+                    key,
+                    &path,
+                    format!("`{key}` must be at least 1"),
+                    "write a larger number",
+                );
             }
         }
         for key in ["memory", "memoryOverhead"] {
             if let Some(text) = self.fields.text(side, key, &path)
                 && let Err(error) = Memory::parse(text, ByteUnit::Mib)
             {
-                self.wrong(side, key, &path, error.to_string(), "write a size as Spark does, for example `4g`");
+                self.wrong(
+                    side,
+                    key,
+                    &path,
+                    error.to_string(),
+                    "write a size as Spark does, for example `4g`",
+                );
             }
         }
         let text = |fields: &mut Fields<'_>, key: &str| fields.text(side, key, &path).map(str::to_owned);
@@ -220,7 +330,13 @@ impl Reader<'_> {
                 Some(text) => {
                     all.insert(entry.key.clone(), text.to_owned());
                 }
-                None => self.fields.complain("wrong-type", entry.value.place, &join(&path, &entry.key), format!("`{}` is not a text", entry.key), "write it in quotes"),
+                None => self.fields.complain(
+                    "wrong-type",
+                    entry.value.place,
+                    &join(&path, &entry.key),
+                    format!("`{}` is not a text", entry.key),
+                    "write it in quotes",
+                ),
             }
         }
         all
@@ -236,14 +352,30 @@ impl Reader<'_> {
         for (path, key) in self.fields.list(node, "keys", &path) {
             keys.extend(self.key(key, &path));
         }
-        let needed = self.fields.whole(node, "needed", &path).and_then(|needed| usize::try_from(needed).ok()).unwrap_or(0);
+        let needed = self
+            .fields
+            .whole(node, "needed", &path)
+            .and_then(|needed| usize::try_from(needed).ok())
+            .unwrap_or(0);
         let distinct: BTreeSet<&str> = keys.iter().map(|key| key.public_key.as_str()).collect();
         let names: BTreeSet<&str> = keys.iter().map(|key| key.name.as_str()).collect();
         if distinct.len() < keys.len() || names.len() < keys.len() {
-            self.wrong(node, "keys", &path, "a key or a name stands here twice".into(), "one person, one key, one name");
+            self.wrong(
+                node,
+                "keys",
+                &path,
+                "a key or a name stands here twice".into(),
+                "one person, one key, one name",
+            );
         }
         if needed == 0 || needed > keys.len() {
-            self.wrong(node, "needed", &path, format!("{needed} of {} keys must approve", keys.len()), "write a number from 1 to the number of keys");
+            self.wrong(
+                node,
+                "needed",
+                &path,
+                format!("{needed} of {} keys must approve", keys.len()),
+                "write a number from 1 to the number of keys",
+            );
         }
         Some(Approvals {
             needed,
@@ -266,9 +398,18 @@ impl Reader<'_> {
         };
         let read = pem.and_then(|pem| PublicKey::from_pem(&pem).map_err(|error| error.to_string()));
         match read {
-            Ok(key) => Some(Key { name, public_key: key.to_pem() }),
+            Ok(key) => Some(Key {
+                name,
+                public_key: key.to_pem(),
+            }),
             Err(why) => {
-                self.fields.complain("environments-key", node.place, path, format!("the key of {name}: {why}"), "write a public key as PEM, or the file that has it; `stoke keygen` makes a pair");
+                self.fields.complain(
+                    "environments-key",
+                    node.place,
+                    path,
+                    format!("the key of {name}: {why}"),
+                    "write a public key as PEM, or the file that has it; `stoke keygen` makes a pair",
+                );
                 None
             }
         }
@@ -277,7 +418,10 @@ impl Reader<'_> {
     fn freezes(&mut self, node: &Node, path: &str) -> Vec<Freeze> {
         let mut all = Vec::new();
         for (path, node) in self.fields.list(node, "freezes", path) {
-            if self.fields.keys(node, &path, &["name", "from", "until", "schedule", "lasts", "zone"]) {
+            if self
+                .fields
+                .keys(node, &path, &["name", "from", "until", "schedule", "lasts", "zone"])
+            {
                 all.extend(self.freeze(node, &path));
             }
         }
@@ -290,22 +434,45 @@ impl Reader<'_> {
             let zone = self.fields.needed_text(node, "zone", path)?.to_owned();
             let schedule = self.fields.needed_text(node, "schedule", path)?.to_owned();
             if let Err(error) = Schedule::parse(&schedule, &zone) {
-                self.wrong(node, "schedule", path, error.to_string(), "write five fields: minute, hour, day, month, weekday");
+                self.wrong(
+                    node,
+                    "schedule",
+                    path,
+                    error.to_string(),
+                    "write five fields: minute, hour, day, month, weekday",
+                );
             }
             if schedule.contains('@') || schedule.contains("TZ=") {
-                self.wrong(node, "schedule", path, "a freeze comes at times of the calendar".into(), "write five fields: minute, hour, day, month, weekday");
+                self.wrong(
+                    node,
+                    "schedule",
+                    path,
+                    "a freeze comes at times of the calendar".into(),
+                    "write five fields: minute, hour, day, month, weekday",
+                );
             }
             let seconds = self.seconds(node, "lasts", path);
             if seconds.is_none() {
                 self.fields.missing(node, "lasts", path);
             }
-            return Some(Freeze::Each { name, schedule, zone, seconds: seconds? });
+            return Some(Freeze::Each {
+                name,
+                schedule,
+                zone,
+                seconds: seconds?,
+            });
         }
         let from = self.moment(node, "from", path);
         let until = self.moment(node, "until", path);
         let (from, until) = (from?, until?);
         if from >= until {
-            self.wrong(node, "until", path, "it ends before it begins".into(), "write a later time");
+            self.wrong(
+                node,
+                "until",
+                path,
+                "it ends before it begins".into(),
+                "write a later time",
+            );
         }
         Some(Freeze::Between { name, from, until })
     }
@@ -315,7 +482,13 @@ impl Reader<'_> {
         match text.parse() {
             Ok(moment) => Some(moment),
             Err(_) => {
-                self.wrong(node, key, path, format!("`{text}` is not a time"), "write it as 2026-12-20T00:00:00Z");
+                self.wrong(
+                    node,
+                    key,
+                    path,
+                    format!("`{text}` is not a time"),
+                    "write it as 2026-12-20T00:00:00Z",
+                );
                 None
             }
         }
@@ -329,7 +502,13 @@ impl Reader<'_> {
             Some(time) if time.as_secs() > 0 => Some(time.as_secs()),
             _ => {
                 let shown = text.unwrap_or_else(|| format!("{literal:?}"));
-                self.wrong(node, key, path, format!("`{shown}` is not a time of a second or more"), "write a time with a unit, for example `24h` or `90m`");
+                self.wrong(
+                    node,
+                    key,
+                    path,
+                    format!("`{shown}` is not a time of a second or more"),
+                    "write a time with a unit, for example `24h` or `90m`",
+                );
                 None
             }
         }
@@ -341,7 +520,13 @@ impl Reader<'_> {
         for environment in all {
             if !seen.insert(&environment.name) {
                 let message = format!("there are two environments `{}`", environment.name);
-                self.fields.complain("environments-twice", root.place, "environments", message, "rename one of them");
+                self.fields.complain(
+                    "environments-twice",
+                    root.place,
+                    "environments",
+                    message,
+                    "rename one of them",
+                );
             }
             let mut at = environment;
             for _ in 0..=all.len() {
@@ -349,7 +534,13 @@ impl Reader<'_> {
                 match all.iter().find(|other| other.name == *from) {
                     Some(next) if next.name == environment.name => {
                         let message = format!("a release comes to `{}` from itself", environment.name);
-                        self.fields.complain("environments-circle", root.place, "environments", message, "let the first environment have no `from`");
+                        self.fields.complain(
+                            "environments-circle",
+                            root.place,
+                            "environments",
+                            message,
+                            "let the first environment have no `from`",
+                        );
                         break;
                     }
                     Some(next) => at = next,
@@ -360,7 +551,13 @@ impl Reader<'_> {
                             None => format!("there are {}", names.join(", ")),
                         };
                         if std::ptr::eq(at, environment) {
-                            self.fields.complain("environments-from", root.place, "environments", format!("`{}` takes releases from `{from}`, which is not there", at.name), &fix);
+                            self.fields.complain(
+                                "environments-from",
+                                root.place,
+                                "environments",
+                                format!("`{}` takes releases from `{from}`, which is not there", at.name),
+                                &fix,
+                            );
                         }
                         break;
                     }
@@ -371,6 +568,7 @@ impl Reader<'_> {
 
     fn wrong(&mut self, node: &Node, key: &str, path: &str, message: String, fix: &str) {
         let place = node.get(key).map_or(node.place, |value| value.place);
-        self.fields.complain("environments-value", place, &join(path, key), message, fix);
+        self.fields
+            .complain("environments-value", place, &join(path, key), message, fix);
     }
 }

@@ -17,7 +17,14 @@ pub const VERSION: &str = "0.5.0";
 pub fn chain(release: &Digest) -> String {
     let hex = release.hex();
     // Version 8: made from something else than time and chance.
-    format!("{}-{}-8{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
+    format!(
+        "{}-{}-8{}-8{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[13..16],
+        &hex[17..20],
+        &hex[20..32]
+    )
 }
 
 /// The trace id of what a release's chain leads to, as W3C writes it: 32 hexadecimal digits.
@@ -29,11 +36,28 @@ pub fn trace(release: &Digest) -> String {
 /// The event of an entry; `source` is the ledger's URL. None for entries that no event of CDEvents is for.
 #[must_use]
 pub fn of(entry: &Entry, source: &str, name: &str) -> Option<Value> {
-    let purl = |release: &Digest| format!("pkg:generic/{}?digest={}", escaped(name), release.to_string().replace(':', "%3A"));
+    let purl = |release: &Digest| {
+        format!(
+            "pkg:generic/{}?digest={}",
+            escaped(name),
+            release.to_string().replace(':', "%3A")
+        )
+    };
     let environment = |name: &str| json!({"id": name, "source": source});
     let (release, kind, version, subject, custom) = match &entry.event {
-        Event::Created { release, .. } => (release, "artifact.packaged", "0.3.0", json!({"id": purl(release), "content": {"change": {"id": release.hex(), "source": source}}}), Value::Null),
-        Event::Verified { release, gate, verdict, evidence } => {
+        Event::Created { release, .. } => (
+            release,
+            "artifact.packaged",
+            "0.3.0",
+            json!({"id": purl(release), "content": {"change": {"id": release.hex(), "source": source}}}),
+            Value::Null,
+        ),
+        Event::Verified {
+            release,
+            gate,
+            verdict,
+            evidence,
+        } => {
             let outcome = if *verdict == Verdict::Fail { "fail" } else { "pass" };
             (
                 release,
@@ -43,12 +67,32 @@ pub fn of(entry: &Entry, source: &str, name: &str) -> Option<Value> {
                 json!({"verdict": verdict, "evidence": evidence}),
             )
         }
-        Event::Deployed { release, environment: target, intent } => {
+        Event::Deployed {
+            release,
+            environment: target,
+            intent,
+        } => {
             let content = json!({"environment": environment(target), "artifactId": purl(release)});
-            (release, "service.deployed", "0.3.0", json!({"id": format!("{target}/{name}"), "content": content}), json!({"intent": intent}))
+            (
+                release,
+                "service.deployed",
+                "0.3.0",
+                json!({"id": format!("{target}/{name}"), "content": content}),
+                json!({"intent": intent}),
+            )
         }
-        Event::Approved { release, environment: target, .. } => {
-            return Some(custom_event(entry, source, release, "approval.granted", json!({"id": format!("{target}/{}", release.short()), "content": {"environment": target}})));
+        Event::Approved {
+            release,
+            environment: target,
+            ..
+        } => {
+            return Some(custom_event(
+                entry,
+                source,
+                release,
+                "approval.granted",
+                json!({"id": format!("{target}/{}", release.short()), "content": {"environment": target}}),
+            ));
         }
         _ => return None,
     };
@@ -67,12 +111,18 @@ pub fn of(entry: &Entry, source: &str, name: &str) -> Option<Value> {
 pub fn all(entries: &[Entry], source: &str, after: u64, name: &dyn Fn(&Digest) -> String) -> Vec<Value> {
     let mut events = Vec::new();
     for entry in entries.iter().filter(|entry| entry.sequence > after) {
-        let Some(release) = release_of(&entry.event) else { continue };
-        let Some(mut event) = of(entry, source, &name(release)) else { continue };
+        let Some(release) = release_of(&entry.event) else {
+            continue;
+        };
+        let Some(mut event) = of(entry, source, &name(release)) else {
+            continue;
+        };
         if let Event::Deployed { intent, .. } = &entry.event {
             let intended = entries.iter().find(|other| other.sequence == *intent);
             match intended.map(|intended| &intended.event) {
-                Some(Event::Intended { step: Step::Rollback, .. }) => {
+                Some(Event::Intended {
+                    step: Step::Rollback, ..
+                }) => {
                     event["context"]["type"] = json!("dev.cdevents.service.rolledback.0.3.0");
                 }
                 Some(Event::Intended { replaces: Some(_), .. }) => {
@@ -137,7 +187,15 @@ fn custom_event(entry: &Entry, source: &str, release: &Digest, kind: &str, mut s
 }
 
 fn escaped(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '-' }).collect()
+    name.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-._".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -148,7 +206,11 @@ mod tests {
     #[test]
     fn the_events_of_a_release_are_one_chain() {
         let (one, two) = (Digest::of(b"1"), Digest::of(b"2"));
-        let deployed = |release: &Digest, intent| Event::Deployed { release: release.clone(), environment: "dev".into(), intent };
+        let deployed = |release: &Digest, intent| Event::Deployed {
+            release: release.clone(),
+            environment: "dev".into(),
+            intent,
+        };
         let intended = |release: &Digest, step, replaces| Event::Intended {
             release: release.clone(),
             environment: "dev".into(),
@@ -157,7 +219,10 @@ mod tests {
             until: Timestamp::UNIX_EPOCH,
         };
         let list = [
-            Event::Created { release: one.clone(), name: "etl".into() },
+            Event::Created {
+                release: one.clone(),
+                name: "etl".into(),
+            },
             intended(&one, Step::Promote, None),
             deployed(&one, 2),
             intended(&two, Step::Promote, Some(one.clone())),
@@ -167,12 +232,38 @@ mod tests {
         ];
         let entries: Vec<Entry> = (1..)
             .zip(list)
-            .map(|(sequence, event)| Entry { sequence, previous: Digest::of(b""), time: Timestamp::UNIX_EPOCH, by: "test".into(), event })
+            .map(|(sequence, event)| Entry {
+                sequence,
+                previous: Digest::of(b""),
+                time: Timestamp::UNIX_EPOCH,
+                by: "test".into(),
+                event,
+            })
             .collect();
         let events = all(&entries, "file:///releases", 0, &|_| "etl".into());
-        let kinds: Vec<&str> = events.iter().map(|event| event["context"]["type"].as_str().unwrap().split_at("dev.cdevents.".len()).1).collect();
-        assert_eq!(kinds, ["artifact.packaged.0.3.0", "service.deployed.0.3.0", "service.upgraded.0.3.0", "service.rolledback.0.3.0"]);
-        let chains: Vec<&str> = events.iter().map(|event| event["context"]["chainId"].as_str().unwrap()).collect();
+        let kinds: Vec<&str> = events
+            .iter()
+            .map(|event| {
+                event["context"]["type"]
+                    .as_str()
+                    .unwrap()
+                    .split_at("dev.cdevents.".len())
+                    .1
+            })
+            .collect();
+        assert_eq!(
+            kinds,
+            [
+                "artifact.packaged.0.3.0",
+                "service.deployed.0.3.0",
+                "service.upgraded.0.3.0",
+                "service.rolledback.0.3.0"
+            ]
+        );
+        let chains: Vec<&str> = events
+            .iter()
+            .map(|event| event["context"]["chainId"].as_str().unwrap())
+            .collect();
         assert!(chains[0] == chains[1] && chains[0] == chains[3] && chains[0] != chains[2]);
         assert_eq!(events, all(&entries, "file:///releases", 0, &|_| "etl".into()));
         assert_eq!(all(&entries, "file:///releases", 5, &|_| "etl".into()).len(), 1);

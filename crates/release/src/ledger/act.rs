@@ -103,7 +103,10 @@ async fn end(
                         Diagnostic::new(
                             stoke_diagnostics::Severity::Error,
                             "release-overtaken",
-                            format!("{}: another one took the place of this step while it ran", plan.environment),
+                            format!(
+                                "{}: another one took the place of this step while it ran",
+                                plan.environment
+                            ),
                         )
                         .with_fix("see `stoke release status`, and give the command again if it is still wanted"),
                     )),

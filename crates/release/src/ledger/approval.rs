@@ -53,15 +53,25 @@ pub fn sign(
 #[must_use]
 pub fn approvers(release: &Digest, environment: &Environment, approvals: &Approvals, place: &Place) -> Vec<Approver> {
     let rules = environment.digest();
-    let of_release: Vec<&String> = place.approvals.iter().rev().filter(|(of, _)| of == release).map(|(_, bundle)| bundle).collect();
+    let of_release: Vec<&String> = place
+        .approvals
+        .iter()
+        .rev()
+        .filter(|(of, _)| of == release)
+        .map(|(_, bundle)| bundle)
+        .collect();
     let of_key = |key: &crate::environment::Key| {
         let signer = Signer::Key(PublicKey::from_pem(&key.public_key).ok()?, None);
         of_release.iter().find_map(|bundle| {
             let bundle = Bundle::read(bundle.as_bytes()).ok()?;
             let attestation = check(&bundle, release, &signer).ok()?;
             let terms: Terms = serde_json::from_value(attestation.predicate).ok()?;
-            let valid = attestation.predicate_type == TYPE && terms.environment == environment.name && terms.rules == rules;
-            valid.then(|| Approver { name: key.name.clone(), skips_verification: terms.skip_verification })
+            let valid =
+                attestation.predicate_type == TYPE && terms.environment == environment.name && terms.rules == rules;
+            valid.then(|| Approver {
+                name: key.name.clone(),
+                skips_verification: terms.skip_verification,
+            })
         })
     };
     approvals.keys.iter().filter_map(of_key).collect()

@@ -6,9 +6,9 @@ use stoke_diagnostics::{Diagnostic, Evidence, Severity};
 use stoke_model::units::people;
 
 use super::approval::{Approver, approvers};
-use super::history::{History, Place};
 pub use super::entry::Step;
 use super::entry::Verdict;
+use super::history::{History, Place};
 use crate::environment::{Environment, Environments};
 use crate::oci::Digest;
 
@@ -78,7 +78,11 @@ pub fn promote(
         approvers,
     };
     // What was begun was allowed then; it is brought to its end.
-    if let Some(open) = place.open.as_ref().filter(|open| open.release == *release && open.step == Step::Promote) {
+    if let Some(open) = place
+        .open
+        .as_ref()
+        .filter(|open| open.release == *release && open.step == Step::Promote)
+    {
         return Ok(plan(Standing::Resume { intent: open.sequence }, Vec::new()));
     }
     if place.current() == Some(release) && place.open.is_none() {
@@ -89,7 +93,8 @@ pub fn promote(
     origin(history, environment, release, &mut reasons);
     let agreed = approved(environment, release, place, &mut reasons);
     let skips = environment.approvals.as_ref().is_some_and(|approvals| {
-        approvals.may_skip_verification && agreed.iter().filter(|one| one.skips_verification).count() >= approvals.needed
+        approvals.may_skip_verification
+            && agreed.iter().filter(|one| one.skips_verification).count() >= approvals.needed
     });
     if !skips {
         soak(history, environment, release, now, &mut reasons);
@@ -133,7 +138,12 @@ pub fn rollback(
         // A promotion that hangs must not hold up the way back: what it replaces may be half gone, and is the last good.
         Some(open) => {
             if let Some(current) = place.current() {
-                return Ok(plan(current, Standing::New { abandon: Some(open.sequence) }));
+                return Ok(plan(
+                    current,
+                    Standing::New {
+                        abandon: Some(open.sequence),
+                    },
+                ));
             }
         }
         None => {}
@@ -155,7 +165,11 @@ fn environment<'a>(environments: &'a Environments, name: &str) -> Result<&'a Env
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("there are {}", names.join(", ")),
         };
-        vec![refusal("release-no-environment", format!("there is no environment `{name}`"), fix)]
+        vec![refusal(
+            "release-no-environment",
+            format!("there is no environment `{name}`"),
+            fix,
+        )]
     })
 }
 
@@ -171,7 +185,10 @@ pub fn clock(history: &History, now: Timestamp) -> Result<Timestamp, Vec<Diagnos
                 true => Ok(last),
                 false => Err(vec![refusal(
                     "release-clock",
-                    format!("the clock of this machine says {now}, {} before the last entry of the ledger ({last})", time(behind.as_secs())),
+                    format!(
+                        "the clock of this machine says {now}, {} before the last entry of the ledger ({last})",
+                        time(behind.as_secs())
+                    ),
                     "set the clock of this machine; when it is right, the machine that wrote the entry was wrong, and promotions go on when that time has come",
                 )]),
             }
@@ -185,7 +202,10 @@ fn lock(place: &Place, target: &str, now: Timestamp, reasons: &mut Vec<Diagnosti
     if now < open.until {
         reasons.push(refusal(
             "release-busy",
-            format!("{target}: {} brings {} there, until {} at most", open.by, open.release, open.until),
+            format!(
+                "{target}: {} brings {} there, until {} at most",
+                open.by, open.release, open.until
+            ),
             "wait for its end; when it died, give its command again, which goes on where it stopped",
         ));
     }
@@ -205,7 +225,10 @@ fn origin(history: &History, environment: &Environment, release: &Digest, reason
     if !place.is_some_and(|place| place.was_here(release)) {
         reasons.push(refusal(
             "release-origin",
-            format!("{}: a release comes from {from}, and {release} never was there", environment.name),
+            format!(
+                "{}: a release comes from {from}, and {release} never was there",
+                environment.name
+            ),
             format!("promote it to {from} first; no approval stands in for that"),
         ));
     } else if place.is_some_and(|place| place.went_bad(release)) {
@@ -215,7 +238,10 @@ fn origin(history: &History, environment: &Environment, release: &Digest, reason
             "repair what was wrong, and create a release of it",
         ));
     }
-    if history.place(&environment.name).is_some_and(|place| place.went_bad(release)) {
+    if history
+        .place(&environment.name)
+        .is_some_and(|place| place.went_bad(release))
+    {
         reasons.push(refusal(
             "release-rolled-back",
             format!("{release} was rolled back in {}", environment.name),
@@ -232,8 +258,15 @@ fn soak(history: &History, environment: &Environment, release: &Digest, now: Tim
     if was < environment.soak_seconds {
         reasons.push(refusal(
             "release-soak",
-            format!("{release} was current in {from} for {}, and {} are wanted", time(was), time(environment.soak_seconds)),
-            format!("let it run there for {} more; only time in which it is current there counts", time(environment.soak_seconds - was)),
+            format!(
+                "{release} was current in {from} for {}, and {} are wanted",
+                time(was),
+                time(environment.soak_seconds)
+            ),
+            format!(
+                "let it run there for {} more; only time in which it is current there counts",
+                time(environment.soak_seconds - was)
+            ),
         ));
     }
 }
@@ -259,7 +292,12 @@ fn gates(history: &History, environment: &Environment, release: &Digest, reasons
     }
 }
 
-fn approved(environment: &Environment, release: &Digest, place: &Place, reasons: &mut Vec<Diagnostic>) -> Vec<Approver> {
+fn approved(
+    environment: &Environment,
+    release: &Digest,
+    place: &Place,
+    reasons: &mut Vec<Diagnostic>,
+) -> Vec<Approver> {
     let Some(approvals) = &environment.approvals else {
         return Vec::new();
     };
@@ -267,7 +305,11 @@ fn approved(environment: &Environment, release: &Digest, place: &Place, reasons:
     if agreed.len() < approvals.needed {
         let all: Vec<&str> = approvals.keys.iter().map(|key| key.name.as_str()).collect();
         let names: Vec<&str> = agreed.iter().map(|one| one.name.as_str()).collect();
-        let who = if names.is_empty() { "no one".to_owned() } else { names.join(", ") };
+        let who = if names.is_empty() {
+            "no one".to_owned()
+        } else {
+            names.join(", ")
+        };
         reasons.push(
             refusal(
                 "release-approvals",

@@ -17,7 +17,12 @@ pub enum Verdict {
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(
+    tag = "event",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
 pub enum Event {
     /// A release was made.
     Created { release: Digest, name: String },
@@ -129,7 +134,10 @@ pub fn check_chain(texts: &[(u64, Vec<u8>)], known: Option<&Head>) -> Result<Vec
     let mut head = Head::empty();
     let mut entries: Vec<Entry> = Vec::with_capacity(texts.len());
     for (number, bytes) in texts {
-        let wrong = |what: String| Broken { sequence: head.sequence + 1, what };
+        let wrong = |what: String| Broken {
+            sequence: head.sequence + 1,
+            what,
+        };
         if *number != head.sequence + 1 {
             return Err(wrong(format!("it is missing; the next one that is there is {number}")));
         }
@@ -148,21 +156,33 @@ pub fn check_chain(texts: &[(u64, Vec<u8>)], known: Option<&Head>) -> Result<Vec
             )));
         }
         if entries.last().is_some_and(|last| last.time > entry.time) {
-            return Err(wrong(format!("its time {} is before that of the entry before it", entry.time)));
+            return Err(wrong(format!(
+                "its time {} is before that of the entry before it",
+                entry.time
+            )));
         }
         head = Head {
             sequence: entry.sequence,
             digest: Digest::of(bytes),
         };
         if let Some(known) = known.filter(|known| known.sequence == head.sequence && known.digest != head.digest) {
-            return Err(wrong_at(known.sequence, format!("it is {}, and was {} before: the chain was written again", head.digest, known.digest)));
+            return Err(wrong_at(
+                known.sequence,
+                format!(
+                    "it is {}, and was {} before: the chain was written again",
+                    head.digest, known.digest
+                ),
+            ));
         }
         entries.push(entry);
     }
     match known {
         Some(known) if known.sequence > head.sequence => Err(wrong_at(
             head.sequence + 1,
-            format!("the ledger ends before it, and it went to {} before: its end was cut off", known.sequence),
+            format!(
+                "the ledger ends before it, and it went to {} before: its end was cut off",
+                known.sequence
+            ),
         )),
         _ => Ok(entries),
     }

@@ -72,7 +72,11 @@ impl Place {
     /// Whether its last time here ended by a rollback.
     #[must_use]
     pub fn went_bad(&self, release: &Digest) -> bool {
-        let last = self.intervals.iter().rev().find(|interval| interval.release == *release);
+        let last = self
+            .intervals
+            .iter()
+            .rev()
+            .find(|interval| interval.release == *release);
         last.is_some_and(|interval| interval.bad)
     }
 
@@ -86,7 +90,9 @@ impl Place {
     pub fn last_good(&self) -> Option<&Digest> {
         let current = self.current();
         let before = self.intervals.iter().rev().map(|interval| &interval.release);
-        before.into_iter().find(|release| Some(*release) != current && !self.went_bad(release))
+        before
+            .into_iter()
+            .find(|release| Some(*release) != current && !self.went_bad(release))
     }
 }
 
@@ -119,14 +125,26 @@ impl History {
                     self.releases.push((release.clone(), name.clone()));
                 }
             }
-            Event::Verified { release, gate, verdict, .. } => {
+            Event::Verified {
+                release, gate, verdict, ..
+            } => {
                 self.verdicts.insert((release.clone(), gate.clone()), *verdict);
             }
-            Event::Approved { release, environment, bundle } => {
+            Event::Approved {
+                release,
+                environment,
+                bundle,
+            } => {
                 let place = self.places.entry(environment.clone()).or_default();
                 place.approvals.push((release.clone(), bundle.clone()));
             }
-            Event::Intended { release, environment, step, until, .. } => {
+            Event::Intended {
+                release,
+                environment,
+                step,
+                until,
+                ..
+            } => {
                 self.places.entry(environment.clone()).or_default().open = Some(Open {
                     sequence: entry.sequence,
                     release: release.clone(),
@@ -135,7 +153,9 @@ impl History {
                     by: entry.by.clone(),
                 });
             }
-            Event::Deployed { environment, intent, .. } => {
+            Event::Deployed {
+                environment, intent, ..
+            } => {
                 let place = self.places.entry(environment.clone()).or_default();
                 // One that has no open intent is the second of its kind, and changes nothing.
                 let Some(open) = place.open.take_if(|open| open.sequence == *intent) else {
@@ -155,7 +175,9 @@ impl History {
                     bad: false,
                 });
             }
-            Event::Abandoned { environment, intent, .. } => {
+            Event::Abandoned {
+                environment, intent, ..
+            } => {
                 let place = self.places.entry(environment.clone()).or_default();
                 place.open.take_if(|open| open.sequence == *intent);
             }

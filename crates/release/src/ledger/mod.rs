@@ -16,7 +16,7 @@ pub mod keep;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Facts, Plan, Step, Standing, promote, rollback};
+pub use decide::{Facts, Plan, Standing, Step, promote, rollback};
 pub use entry::{Broken, Entry, Event, Head, Verdict, check_chain};
 pub use history::History;
 pub use keep::Ledger;

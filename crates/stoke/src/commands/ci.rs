@@ -42,14 +42,17 @@ pub fn run(command: &Command, context: &mut Context) -> Outcome<u8> {
         Which::Github => System::Github,
         Which::Gitlab => System::Gitlab,
     };
-    let text = system.file().map_err(|why| Failure::environment("stoke::ci::file", why).fix("report it"))?;
+    let text = system
+        .file()
+        .map_err(|why| Failure::environment("stoke::ci::file", why).fix("report it"))?;
     if init.print {
         context.terminal.out(text.trim_end());
         return Ok(0);
     }
     let path = init.to.join(system.path());
     let failed = |error: std::io::Error| {
-        Failure::input("stoke::ci::file", format!("{}: {error}", path.display())).fix("print the file with --print, and put it where it belongs by hand")
+        Failure::input("stoke::ci::file", format!("{}: {error}", path.display()))
+            .fix("print the file with --print, and put it where it belongs by hand")
     };
     std::fs::create_dir_all(path.parent().unwrap_or(&init.to)).map_err(failed)?;
     // Never over a pipeline that is there.

@@ -11,13 +11,14 @@ use libtest_mimic::{Failed, Trial};
 use crate::common::{Context, VERSIONS, expect_code, full, program, repository, stoke};
 
 /// Those whose commands take seconds, and the README; the others are executed in tier `full`.
-const BY_DEFAULT: [&str; 6] = [
+const BY_DEFAULT: [&str; 7] = [
     "README.md",
     "advisories.md",
     "check-metrics.md",
     "check.md",
     "objectives.md",
     "policy.md",
+    "release.md",
 ];
 
 pub fn trials(context: &Context) -> Vec<Trial> {

@@ -41,6 +41,7 @@ mod published;
 mod quality;
 mod real;
 mod recorder;
+mod releases;
 mod runbooks;
 mod spark_page;
 mod spark_submit;
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
         provider::trials(&context),
         published::trials(&context),
         quality::trials(&context),
+        releases::trials(&context),
         runbooks::trials(&context),
         endurance::trials(&context),
         adopt::trials(&context),

@@ -42,12 +42,22 @@ impl<'a> Deliverer<'a> {
 impl Deliver for Deliverer<'_> {
     async fn deliver(&mut self, plan: &Plan) -> Result<(), Diagnostic> {
         let failed = |failure: Failure| *failure.diagnostic;
-        let (name, objects) = objects(self.store, self.environment, &plan.release).await.map_err(failed)?;
+        let (name, objects) = objects(self.store, self.environment, &plan.release)
+            .await
+            .map_err(failed)?;
         match &self.environment.delivery {
-            Delivery::Cluster { context } => to_cluster(&self.home, context, &self.environment.namespace, &objects).await.map_err(failed),
-            Delivery::Git { repository, branch, path } => {
+            Delivery::Cluster { context } => to_cluster(&self.home, context, &self.environment.namespace, &objects)
+                .await
+                .map_err(failed),
+            Delivery::Git {
+                repository,
+                branch,
+                path,
+            } => {
                 let message = gitops::message(plan, &name);
-                to_git(repository, branch, path, &objects, &message).await.map_err(failed)
+                to_git(repository, branch, path, &objects, &message)
+                    .await
+                    .map_err(failed)
             }
         }
     }
@@ -59,7 +69,8 @@ pub async fn objects(store: &Store, environment: &Environment, digest: &Digest) 
     let parts = store.parts(&release).await?;
     let objects = render(&release, environment, &content(&parts)).map_err(|mut complaints| {
         let first = complaints.drain(..).next();
-        let first = first.unwrap_or_else(|| Diagnostic::new(Severity::Error, "release-foreign", "its manifests cannot be read"));
+        let first = first
+            .unwrap_or_else(|| Diagnostic::new(Severity::Error, "release-foreign", "its manifests cannot be read"));
         super::diagnostic(first, 2)
     })?;
     Ok((release.name, objects))
@@ -99,9 +110,13 @@ impl Clone {
             false => repository.to_owned(),
         };
         clone.git(&["remote", "add", "origin", &repository]).await?;
-        let there = clone.git(&["ls-remote", "--heads", "origin", &format!("refs/heads/{branch}")]).await?;
+        let there = clone
+            .git(&["ls-remote", "--heads", "origin", &format!("refs/heads/{branch}")])
+            .await?;
         if !there.trim().is_empty() {
-            clone.git(&["fetch", "-q", "--depth", "1", "origin", &format!("refs/heads/{branch}")]).await?;
+            clone
+                .git(&["fetch", "-q", "--depth", "1", "origin", &format!("refs/heads/{branch}")])
+                .await?;
             clone.git(&["reset", "-q", "--hard", "FETCH_HEAD"]).await?;
         }
         Ok(clone)
@@ -144,7 +159,9 @@ impl Clone {
             .stdin(std::process::Stdio::null())
             .output()
             .await;
-        output.map_err(|error| Failure::environment("stoke::release::git", format!("git cannot be run: {error}")).fix("install git"))
+        output.map_err(|error| {
+            Failure::environment("stoke::release::git", format!("git cannot be run: {error}")).fix("install git")
+        })
     }
 }
 
@@ -157,7 +174,8 @@ fn failed(arguments: &[&str], output: &Output) -> Failure {
 
 /// Writes the tree, commits and pushes it. When the branch has it already, nothing is written.
 async fn to_git(repository: &str, branch: &str, path: &str, objects: &[Value], message: &str) -> Outcome<()> {
-    let tree = gitops::tree(objects).map_err(|why| Failure::input("stoke::release::manifest", why).fix("check the manifests of the release"))?;
+    let tree = gitops::tree(objects)
+        .map_err(|why| Failure::input("stoke::release::manifest", why).fix("check the manifests of the release"))?;
     for _ in 0..PUSHES {
         let clone = Clone::of(repository, branch).await?;
         if clone.files(path)? == tree {
@@ -186,9 +204,21 @@ async fn to_git(repository: &str, branch: &str, path: &str, objects: &[Value], m
         }
         let why = String::from_utf8_lossy(&output.stderr).into_owned();
         // Another writer was faster: begin with what it wrote.
-        if !["fetch first", "non-fast-forward", "cannot lock ref", "incorrect old value"].iter().any(|sign| why.contains(sign)) {
+        if ![
+            "fetch first",
+            "non-fast-forward",
+            "cannot lock ref",
+            "incorrect old value",
+        ]
+        .iter()
+        .any(|sign| why.contains(sign))
+        {
             return Err(failed(&push, &output));
         }
     }
-    Err(Failure::environment("stoke::release::git", format!("others pushed to {branch} of {repository} each time")).fix("give the command again"))
+    Err(Failure::environment(
+        "stoke::release::git",
+        format!("others pushed to {branch} of {repository} each time"),
+    )
+    .fix("give the command again"))
 }

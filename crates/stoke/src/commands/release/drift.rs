@@ -31,15 +31,27 @@ pub struct Arguments {
 /// Runs the command.
 pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     let environments = arguments.places.read(&mut context.terminal)?;
-    if let Some(name) = arguments.environment.as_ref().filter(|name| environments.get(name).is_none()) {
+    if let Some(name) = arguments
+        .environment
+        .as_ref()
+        .filter(|name| environments.get(name).is_none())
+    {
         let names: Vec<&str> = environments.names().collect();
-        return Err(Failure::input("stoke::release::environments", format!("there is no environment `{name}`")).fix(format!("there are {}", names.join(", "))));
+        return Err(Failure::input(
+            "stoke::release::environments",
+            format!("there is no environment `{name}`"),
+        )
+        .fix(format!("there are {}", names.join(", "))));
     }
     let store = arguments.kept.open(context)?;
     let history = History::of(&store.entries().await?);
     let mut all = Vec::new();
     for environment in &environments.environments {
-        if arguments.environment.as_ref().is_some_and(|name| *name != environment.name) {
+        if arguments
+            .environment
+            .as_ref()
+            .is_some_and(|name| *name != environment.name)
+        {
             continue;
         }
         let Some(release) = history.place(&environment.name).and_then(|place| place.current()) else {
@@ -66,11 +78,20 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
 
 async fn differences(environment: &Environment, wanted: &[Value], context: &Context) -> Outcome<Vec<(String, String)>> {
     match &environment.delivery {
-        Delivery::Git { repository, branch, path } => {
-            let tree = gitops::tree(wanted).map_err(|why| Failure::input("stoke::release::manifest", why).fix("check the manifests of the release"))?;
+        Delivery::Git {
+            repository,
+            branch,
+            path,
+        } => {
+            let tree = gitops::tree(wanted).map_err(|why| {
+                Failure::input("stoke::release::manifest", why).fix("check the manifests of the release")
+            })?;
             let found = Clone::of(repository, branch).await?.files(path)?;
             let differences = gitops::drift(&tree, &found);
-            Ok(differences.into_iter().map(|(name, how)| (format!("{path}/{name}"), how.to_owned())).collect())
+            Ok(differences
+                .into_iter()
+                .map(|(name, how)| (format!("{path}/{name}"), how.to_owned()))
+                .collect())
         }
         Delivery::Cluster { context: name } => {
             let session = session::open(&context.home, &cluster(name, &environment.namespace)).await?;
@@ -79,13 +100,18 @@ async fn differences(environment: &Environment, wanted: &[Value], context: &Cont
                 let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
                 let (group, version) = text("/apiVersion").split_once('/').unwrap_or(("", text("/apiVersion")));
                 let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, text("/kind")));
-                let api: Api<DynamicObject> = Api::namespaced_with(session.client.clone(), &environment.namespace, &resource);
+                let api: Api<DynamicObject> =
+                    Api::namespaced_with(session.client.clone(), &environment.namespace, &resource);
                 let shown = format!("{} {}", text("/kind"), text("/metadata/name"));
                 match api.get_opt(text("/metadata/name")).await? {
                     None => all.push((shown, "missing".to_owned())),
                     Some(found) => {
                         let found = serde_json::to_value(found).map_err(std::io::Error::from)?;
-                        all.extend(gitops::object_drift(object, &found).into_iter().map(|field| (shown.clone(), format!("{field} changed"))));
+                        all.extend(
+                            gitops::object_drift(object, &found)
+                                .into_iter()
+                                .map(|field| (shown.clone(), format!("{field} changed"))),
+                        );
                     }
                 }
             }

@@ -43,11 +43,16 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         }
         return Ok(0);
     };
-    let client = stoke_storage::https().map_err(|error| Failure::environment("stoke::release::events", error).fix("check the certificates of this machine"))?;
+    let client = stoke_storage::https().map_err(|error| {
+        Failure::environment("stoke::release::events", error).fix("check the certificates of this machine")
+    })?;
     for event in &all {
         send(&client, url, &events::cloud_event(event), arguments.binary).await?;
     }
-    context.terminal.out(format!("{} sent to {url}", stoke_model::units::people::counted(all.len(), "event")));
+    context.terminal.out(format!(
+        "{} sent to {url}",
+        stoke_model::units::people::counted(all.len(), "event")
+    ));
     Ok(0)
 }
 
@@ -72,7 +77,10 @@ async fn send(client: &HttpClient, url: &str, event: &Value, binary: bool) -> Ou
         }
     };
     let request = request.body(body.into()).map_err(|error| failed(error.to_string()))?;
-    let answer = client.execute(request).await.map_err(|error| failed(error.to_string()))?;
+    let answer = client
+        .execute(request)
+        .await
+        .map_err(|error| failed(error.to_string()))?;
     match answer.status().is_success() {
         true => Ok(()),
         false => Err(failed(format!("it answers {}", answer.status()))),

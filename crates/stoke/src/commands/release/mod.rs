@@ -154,7 +154,10 @@ impl Store {
         let history = History::of(&self.entries().await?);
         let hex = text.strip_prefix("sha256:").unwrap_or(text);
         let is_hex = hex.len() >= 6 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let by_digest = history.releases.iter().filter(|(digest, _)| is_hex && digest.hex().starts_with(hex));
+        let by_digest = history
+            .releases
+            .iter()
+            .filter(|(digest, _)| is_hex && digest.hex().starts_with(hex));
         let mut found: Vec<&Digest> = by_digest.map(|(digest, _)| digest).collect();
         if found.is_empty() {
             let by_name = history.releases.iter().rev().find(|(_, name)| name == text);
@@ -162,10 +165,15 @@ impl Store {
         }
         match found.as_slice() {
             [digest] => Ok(((*digest).clone(), self.releases.get(digest).await.map_err(kept)?)),
-            [] => Err(Failure::input("stoke::release::unknown", format!("there is no release `{text}`"))
-                .fix("`stoke release list` lists them")),
-            _ => Err(Failure::input("stoke::release::unknown", format!("`{text}` begins the digests of several releases"))
-                .fix("give more of its digits")),
+            [] => Err(
+                Failure::input("stoke::release::unknown", format!("there is no release `{text}`"))
+                    .fix("`stoke release list` lists them"),
+            ),
+            _ => Err(Failure::input(
+                "stoke::release::unknown",
+                format!("`{text}` begins the digests of several releases"),
+            )
+            .fix("give more of its digits")),
         }
     }
 
@@ -193,8 +201,11 @@ impl Places {
         let key = |file: &str| std::fs::read_to_string(beside.join(file)).map_err(|error| error.to_string());
         environment::read(&Source::new(&shown, &text), &key).map_err(|complaints| {
             show(&complaints, terminal);
-            Failure::input("stoke::release::environments", format!("{shown} has errors; nothing was done"))
-                .fix("fix what is shown above")
+            Failure::input(
+                "stoke::release::environments",
+                format!("{shown} has errors; nothing was done"),
+            )
+            .fix("fix what is shown above")
         })
     }
 }
@@ -208,7 +219,11 @@ fn all_heads(file: &std::path::Path) -> BTreeMap<String, Head> {
 fn writer() -> String {
     let user = std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned());
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("{user}@{host} {}.{}", std::process::id(), jiff::Timestamp::now().as_nanosecond() % 1_000_000_000)
+    format!(
+        "{user}@{host} {}.{}",
+        std::process::id(),
+        jiff::Timestamp::now().as_nanosecond() % 1_000_000_000
+    )
 }
 
 pub fn show(complaints: &[Diagnostic], terminal: &mut Terminal) {
@@ -233,9 +248,13 @@ pub fn ledger(error: LedgerError) -> Failure {
 }
 
 pub fn kept(error: ReleaseError) -> Failure {
-    Failure::environment(error.code(), &error).fix("check the place with `stoke release verify`, and restore what is missing from a copy")
+    Failure::environment(error.code(), &error)
+        .fix("check the place with `stoke release verify`, and restore what is missing from a copy")
 }
 
 pub fn diagnostic(diagnostic: Diagnostic, exit: u8) -> Failure {
-    Failure { diagnostic: Box::new(diagnostic), exit }
+    Failure {
+        diagnostic: Box::new(diagnostic),
+        exit,
+    }
 }

@@ -9,7 +9,9 @@ use stoke_release::environment::{Environment, Environments};
 use stoke_release::evidence::PrivateKey;
 use stoke_release::ledger::act::{Stopped, carry_out};
 use stoke_release::ledger::keep::LedgerError;
-use stoke_release::ledger::{Entry, Event, Facts, History, Plan, Standing, Verdict, approval, promote as may_promote, rollback as may_roll_back};
+use stoke_release::ledger::{
+    Entry, Event, Facts, History, Plan, Standing, Verdict, approval, promote as may_promote, rollback as may_roll_back,
+};
 use stoke_release::oci::Digest;
 
 use super::deliver::Deliverer;
@@ -124,7 +126,8 @@ pub async fn record(arguments: RecordArguments, context: &mut Context) -> Outcom
     let evidence = match &arguments.evidence {
         Some(file) => {
             let bytes = std::fs::read(file).map_err(|error| {
-                Failure::input("stoke::release::file", format!("{}: {error}", file.display())).fix("name a file that can be read")
+                Failure::input("stoke::release::file", format!("{}: {error}", file.display()))
+                    .fix("name a file that can be read")
             })?;
             let digest = Digest::of(&bytes);
             store.releases.blob(&digest, &bytes).await.map_err(super::kept)?;
@@ -136,9 +139,19 @@ pub async fn record(arguments: RecordArguments, context: &mut Context) -> Outcom
         Said::Pass => Verdict::Pass,
         Said::Fail => Verdict::Fail,
     };
-    let event = Event::Verified { release: release.clone(), gate: arguments.gate.clone(), verdict, evidence };
+    let event = Event::Verified {
+        release: release.clone(),
+        gate: arguments.gate.clone(),
+        verdict,
+        evidence,
+    };
     add(&store, &event).await?;
-    context.terminal.out(format!("{} of {}: {}", arguments.gate, release.short(), super::look::word(&verdict)));
+    context.terminal.out(format!(
+        "{} of {}: {}",
+        arguments.gate,
+        release.short(),
+        super::look::word(&verdict)
+    ));
     Ok(0)
 }
 
@@ -157,37 +170,65 @@ pub async fn approve(arguments: ApproveArguments, context: &mut Context) -> Outc
     let environments = arguments.places.read(&mut context.terminal)?;
     let environment = named(&environments, &arguments.environment)?;
     let Some(approvals) = &environment.approvals else {
-        return Err(Failure::input("stoke::release::approval", format!("{} asks for no approvals", environment.name))
-            .fix("promote; nothing waits for an approval there"));
+        return Err(Failure::input(
+            "stoke::release::approval",
+            format!("{} asks for no approvals", environment.name),
+        )
+        .fix("promote; nothing waits for an approval there"));
     };
     let text = std::fs::read_to_string(&arguments.key).map_err(|error| {
-        Failure::input("stoke::release::file", format!("{}: {error}", arguments.key.display())).fix("name the file of your private key")
+        Failure::input("stoke::release::file", format!("{}: {error}", arguments.key.display()))
+            .fix("name the file of your private key")
     })?;
     let password = std::env::var("COSIGN_PASSWORD").ok();
-    let key = PrivateKey::from_pem(&text, password.as_deref().map(str::as_bytes)).map_err(|error| super::diagnostic(error.into(), 2))?;
+    let key = PrivateKey::from_pem(&text, password.as_deref().map(str::as_bytes))
+        .map_err(|error| super::diagnostic(error.into(), 2))?;
     let pem = key.public().to_pem();
     let Some(person) = approvals.keys.iter().find(|one| one.public_key == pem) else {
-        return Err(Failure::input("stoke::release::approval", format!("{}: the key is not one of those that approve", environment.name))
-            .fix("approve with the key of a person that the environment names"));
+        return Err(Failure::input(
+            "stoke::release::approval",
+            format!("{}: the key is not one of those that approve", environment.name),
+        )
+        .fix("approve with the key of a person that the environment names"));
     };
     if arguments.skip_verification && !approvals.may_skip_verification {
-        return Err(Failure::input("stoke::release::approval", format!("{} lets no approval stand in for soak time and gates", environment.name))
-            .fix("leave out --skip-verification"));
+        return Err(Failure::input(
+            "stoke::release::approval",
+            format!("{} lets no approval stand in for soak time and gates", environment.name),
+        )
+        .fix("leave out --skip-verification"));
     }
     let store = arguments.kept.open(context)?;
     let (release, _) = store.find(&arguments.release).await?;
     let bundle = approval::sign(&release, environment, arguments.skip_verification, &key)
         .and_then(|bundle| bundle.to_json())
         .map_err(|error| super::diagnostic(error.into(), 3))?;
-    add(&store, &Event::Approved { release: release.clone(), environment: environment.name.clone(), bundle }).await?;
-    context.terminal.out(format!("{} approves {} for {}", person.name, release.short(), environment.name));
+    add(
+        &store,
+        &Event::Approved {
+            release: release.clone(),
+            environment: environment.name.clone(),
+            bundle,
+        },
+    )
+    .await?;
+    context.terminal.out(format!(
+        "{} approves {} for {}",
+        person.name,
+        release.short(),
+        environment.name
+    ));
     Ok(0)
 }
 
 fn named<'a>(environments: &'a Environments, name: &str) -> Outcome<&'a Environment> {
     environments.get(name).ok_or_else(|| {
         let names: Vec<&str> = environments.names().collect();
-        Failure::input("stoke::release::environments", format!("there is no environment `{name}`")).fix(format!("there are {}", names.join(", ")))
+        Failure::input(
+            "stoke::release::environments",
+            format!("there is no environment `{name}`"),
+        )
+        .fix(format!("there are {}", names.join(", ")))
     })
 }
 
@@ -199,12 +240,18 @@ pub async fn promote(arguments: PromoteArguments, context: &mut Context) -> Outc
         true => None,
         false => Some(slo::against(arguments.objectives.clone(), &arguments.sources, false, context).await?),
     };
-    let facts = Facts { budget, repair: arguments.repair };
+    let facts = Facts {
+        budget,
+        repair: arguments.repair,
+    };
     if arguments.auto {
         return automatic(&arguments, &environments, &store, &facts, context).await;
     }
     let (Some(release), Some(target)) = (&arguments.release, &arguments.environment) else {
-        return Err(Failure::input("stoke::release::unknown", "a release and an environment are wanted").fix("name both, or write --auto"));
+        return Err(
+            Failure::input("stoke::release::unknown", "a release and an environment are wanted")
+                .fix("name both, or write --auto"),
+        );
     };
     let (release, _) = store.find(release).await?;
     let decide = |history: &History| may_promote(history, &environments, &release, target, Timestamp::now(), &facts);
@@ -220,26 +267,61 @@ async fn automatic(
     context: &mut Context,
 ) -> Outcome<u8> {
     let mut worst = 0;
-    for environment in environments.environments.iter().filter(|environment| environment.automatic) {
+    for environment in environments
+        .environments
+        .iter()
+        .filter(|environment| environment.automatic)
+    {
         let history = History::of(&store.entries().await?);
         let candidate = candidate(&history, environments, environment, facts);
         let Some(release) = candidate else {
-            context.terminal.note(format!("{}: nothing to promote", environment.name));
+            context
+                .terminal
+                .note(format!("{}: nothing to promote", environment.name));
             continue;
         };
-        let decide = |history: &History| may_promote(history, environments, &release, &environment.name, Timestamp::now(), facts);
+        let decide = |history: &History| {
+            may_promote(
+                history,
+                environments,
+                &release,
+                &environment.name,
+                Timestamp::now(),
+                facts,
+            )
+        };
         worst = worst.max(go(store, environments, &environment.name, arguments.plan, decide, context).await?);
     }
     Ok(worst)
 }
 
 /// The newest release that is newer than the current one and may be promoted.
-fn candidate(history: &History, environments: &Environments, environment: &Environment, facts: &Facts) -> Option<Digest> {
+fn candidate(
+    history: &History,
+    environments: &Environments,
+    environment: &Environment,
+    facts: &Facts,
+) -> Option<Digest> {
     let current = history.place(&environment.name).and_then(|place| place.current());
-    let newer = history.releases.iter().rev().map(|(release, _)| release).take_while(|release| Some(*release) != current);
+    let newer = history
+        .releases
+        .iter()
+        .rev()
+        .map(|(release, _)| release)
+        .take_while(|release| Some(*release) != current);
     newer
         .into_iter()
-        .find(|release| may_promote(history, environments, release, &environment.name, Timestamp::now(), facts).is_ok())
+        .find(|release| {
+            may_promote(
+                history,
+                environments,
+                release,
+                &environment.name,
+                Timestamp::now(),
+                facts,
+            )
+            .is_ok()
+        })
         .cloned()
 }
 
@@ -308,7 +390,9 @@ fn refused(reasons: &[Diagnostic], target: &str, terminal: &mut Terminal) -> u8 
             terminal.note(format!("nothing was changed in {target}"));
         }
     }
-    let unknown = reasons.iter().all(|reason| reason.cannot_tell || reason.severity != Severity::Error);
+    let unknown = reasons
+        .iter()
+        .all(|reason| reason.cannot_tell || reason.severity != Severity::Error);
     if unknown { 3 } else { 1 }
 }
 
@@ -322,18 +406,32 @@ pub async fn status(arguments: &StatusArguments, context: &mut Context) -> Outco
         let of = history.releases.iter().find(|(known, _)| known == digest);
         format!("{} {}", digest.short(), of.map_or("", |(_, name)| name))
     };
-    let mut rows = vec![["ENVIRONMENT", "RELEASE", "SINCE", "UNDER WAY"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["ENVIRONMENT", "RELEASE", "SINCE", "UNDER WAY"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     let mut all = Vec::new();
     for environment in &environments.environments {
         let place = history.place(&environment.name);
-        let current = place.and_then(|place| place.intervals.last()).filter(|interval| interval.until.is_none());
+        let current = place
+            .and_then(|place| place.intervals.last())
+            .filter(|interval| interval.until.is_none());
         let open = place.and_then(|place| place.open.as_ref());
         all.push(json!({"environment": environment.name, "current": current, "open": open}));
         rows.push(vec![
             environment.name.clone(),
             current.map(|interval| name(&interval.release)).unwrap_or_default(),
             current.map(|interval| interval.from.to_string()).unwrap_or_default(),
-            open.map(|open| format!("{} {} by {}", super::look::word(&open.step), open.release.short(), open.by)).unwrap_or_default(),
+            open.map(|open| {
+                format!(
+                    "{} {} by {}",
+                    super::look::word(&open.step),
+                    open.release.short(),
+                    open.by
+                )
+            })
+            .unwrap_or_default(),
         ]);
     }
     match context.terminal.format() {

@@ -245,7 +245,12 @@ impl Judged {
 }
 
 /// What speaks against a release by the objectives in these files.
-pub async fn against(files: Vec<PathBuf>, sources: &Sources, allow_no_runs: bool, context: &mut Context) -> Outcome<Vec<Diagnostic>> {
+pub async fn against(
+    files: Vec<PathBuf>,
+    sources: &Sources,
+    allow_no_runs: bool,
+    context: &mut Context,
+) -> Outcome<Vec<Diagnostic>> {
     let objectives = Files { files }.objectives(&mut context.terminal)?;
     let mut reader = sources.open(context, sources::needs_details(&objectives)).await?;
     let now = Timestamp::now().as_millisecond();
