@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use stoke_diagnostics::{Diagnostic, Source, has_errors};
 use stoke_model::cron::Schedule;
 use stoke_model::duration;
-use stoke_model::manifest::{self, Fields, Literal, Node, join};
+use stoke_model::manifest::{self, Fields, Node, join};
 use stoke_model::memory::{ByteUnit, Memory};
 
 use super::overlay::says_what_runs;
@@ -495,13 +495,13 @@ impl Reader<'_> {
     }
 
     fn seconds(&mut self, node: &Node, key: &str, path: &str) -> Option<i64> {
-        let literal = Literal::of(node.get(key)?);
-        let text = node.get(key)?.as_str().map(str::to_owned);
+        let value = node.get(key)?;
+        let text = value.as_str().map(str::to_owned);
         let read = text.as_deref().and_then(|text| duration::parse_go(text).ok());
         match read {
             Some(time) if time.as_secs() > 0 => Some(time.as_secs()),
             _ => {
-                let shown = text.unwrap_or_else(|| format!("{literal:?}"));
+                let shown = self.fields.source.written(value.place).trim().to_owned();
                 self.wrong(
                     node,
                     key,

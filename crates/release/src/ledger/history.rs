@@ -89,10 +89,8 @@ impl Place {
     #[must_use]
     pub fn last_good(&self) -> Option<&Digest> {
         let current = self.current();
-        let before = self.intervals.iter().rev().map(|interval| &interval.release);
-        before
-            .into_iter()
-            .find(|release| Some(*release) != current && !self.went_bad(release))
+        let mut before = self.intervals.iter().rev().map(|interval| &interval.release);
+        before.find(|release| Some(*release) != current && !self.went_bad(release))
     }
 }
 

@@ -89,14 +89,22 @@ impl Ledger {
             event,
         };
         let text = entry.text().into_bytes();
-        self.place
+        // An answer that got lost: the entry that is there is this one.
+        let mut is_ours = false;
+        let written: Result<(), LedgerError> = self
+            .place
             .update(&name(entry.sequence), |before| match before {
-                // Ours: an answer that got lost.
-                Some(there) if there.as_ref() == text.as_slice() => Ok(text.clone()),
-                Some(_) => Err(LedgerError::Taken(entry.sequence)),
+                Some(there) => {
+                    is_ours = there.as_ref() == text.as_slice();
+                    Err(LedgerError::Taken(entry.sequence))
+                }
                 None => Ok(text.clone()),
             })
-            .await?;
+            .await;
+        match written {
+            Err(LedgerError::Taken(_)) if is_ours => {}
+            written => written?,
+        }
         let sequence = entry.sequence;
         entries.push(entry);
         Ok(sequence)

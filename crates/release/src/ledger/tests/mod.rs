@@ -15,7 +15,7 @@ fn digest(number: u64) -> Digest {
 }
 
 fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_second(1_790_000_000 + seconds).unwrap()
+    Timestamp::from_second(1_789_950_000 + seconds).unwrap()
 }
 
 struct World {

@@ -93,11 +93,11 @@ async fn to_cluster(home: &Home, context: &str, namespace: &str, objects: &[Valu
 }
 
 /// A clone of a branch, in a directory of its own that goes with it.
-pub struct Clone {
+pub struct Checkout {
     directory: tempfile::TempDir,
 }
 
-impl Clone {
+impl Checkout {
     /// Fetches the end of a branch; one that is not there yet begins empty.
     pub async fn of(repository: &str, branch: &str) -> Outcome<Self> {
         let directory = tempfile::tempdir()?;
@@ -177,7 +177,7 @@ async fn to_git(repository: &str, branch: &str, path: &str, objects: &[Value], m
     let tree = gitops::tree(objects)
         .map_err(|why| Failure::input("stoke::release::manifest", why).fix("check the manifests of the release"))?;
     for _ in 0..PUSHES {
-        let clone = Clone::of(repository, branch).await?;
+        let clone = Checkout::of(repository, branch).await?;
         if clone.files(path)? == tree {
             return Ok(());
         }

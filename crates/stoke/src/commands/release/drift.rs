@@ -9,7 +9,7 @@ use stoke_release::environment::{Delivery, Environment};
 use stoke_release::gitops;
 use stoke_release::ledger::History;
 
-use super::deliver::{Clone, cluster, objects};
+use super::deliver::{Checkout, cluster, objects};
 use super::{Kept, Places};
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
@@ -86,7 +86,7 @@ async fn differences(environment: &Environment, wanted: &[Value], context: &Cont
             let tree = gitops::tree(wanted).map_err(|why| {
                 Failure::input("stoke::release::manifest", why).fix("check the manifests of the release")
             })?;
-            let found = Clone::of(repository, branch).await?.files(path)?;
+            let found = Checkout::of(repository, branch).await?.files(path)?;
             let differences = gitops::drift(&tree, &found);
             Ok(differences
                 .into_iter()

@@ -303,14 +303,13 @@ fn candidate(
     facts: &Facts,
 ) -> Option<Digest> {
     let current = history.place(&environment.name).and_then(|place| place.current());
-    let newer = history
+    let mut newer = history
         .releases
         .iter()
         .rev()
         .map(|(release, _)| release)
         .take_while(|release| Some(*release) != current);
     newer
-        .into_iter()
         .find(|release| {
             may_promote(
                 history,
