@@ -7,7 +7,7 @@ use std::time::Duration;
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
-use crate::common::{Context, expect_code, expect_parts, program, repository, stoke, text};
+use crate::common::{Context, expect_code, expect_parts, full, program, repository, stoke, text};
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     let git = || program("git", "apt-get install git");
@@ -19,6 +19,16 @@ pub fn trials(context: &Context) -> Vec<Trial> {
         ),
         context.trial("release: a ledger that was altered is refused", &[git()], altered),
         context.trial("release: gates and tags refuse", &[git()], refused),
+        context.trial(
+            "release: events are valid by the official schemas",
+            &[full(), git(), program("go", "see https://go.dev/doc/install")],
+            events,
+        ),
+        context.trial(
+            "ci: files are valid by the schemas of their systems",
+            &[full()],
+            schemas,
+        ),
         context.trial("ci: the commands of every pipeline run", &[git()], pipelines),
     ]
 }
@@ -266,4 +276,78 @@ fn pipelines(context: &Context) -> Result<(), Failed> {
         expect_parts(&text(&output), &["dev"])?;
     }
     Ok(())
+}
+
+/// The Go SDK of CDEvents carries the schemas.
+const SDK: &str = "github.com/cdevents/sdk-go@v0.5.0";
+
+fn events(context: &Context) -> Result<(), Failed> {
+    let world = World::new(context)?;
+    for instances in [1, 2] {
+        let release = world.create(instances)?;
+        expect_code(&world.stoke(&["release", "promote", &release, "--to", "dev"])?, 0)?;
+    }
+    expect_code(&world.stoke(&["release", "rollback", "--in", "dev"])?, 0)?;
+    let module = tempfile::tempdir()?;
+    std::fs::write(module.path().join("go.mod"), "module schemas\n")?;
+    let download = Command::new("go")
+        .args(["mod", "download", "-json", SDK])
+        .current_dir(module.path())
+        .output()?;
+    expect_code(&download, 0)?;
+    let download: Value = serde_json::from_slice(&download.stdout)?;
+    let schemas = PathBuf::from(download["Dir"].as_str().unwrap_or_default()).join("pkg/api/schemas.go");
+    let python = stoke_testkit::python::environment("schemas", &["check-jsonschema==0.39.0"])?;
+    let printed = world.stoke(&["release", "events"])?;
+    expect_code(&printed, 0)?;
+    let lines = world.path("events.jsonl");
+    std::fs::write(&lines, &printed.stdout)?;
+    let script = repository().join("crates/stoke/tests/e2e/cdevents.py");
+    let checked = Command::new(python)
+        .arg(script)
+        .arg(schemas)
+        .stdin(std::fs::File::open(&lines)?)
+        .output()?;
+    expect_code(&checked, 0)?;
+    // Two creations, two gates each, three steps.
+    expect_parts(&text(&checked), &["9 events are valid"])
+}
+
+fn schemas(context: &Context) -> Result<(), Failed> {
+    let world = World::new(context)?;
+    let python = stoke_testkit::python::environment("schemas", &["check-jsonschema==0.39.0"])?;
+    for (system, file, schema) in [
+        ("github", ".github/workflows/stoke.yaml", "vendor.github-workflows"),
+        ("gitlab", ".gitlab-ci.yml", "vendor.gitlab-ci"),
+    ] {
+        expect_code(&world.stoke(&["ci", "init", system])?, 0)?;
+        let path = world.path("job").join(file);
+        let check = |path: &PathBuf| {
+            let mut command = Command::new(&python);
+            command
+                .args(["-m", "check_jsonschema", "--builtin-schema", schema])
+                .arg(path);
+            command.output()
+        };
+        expect_code(&check(&path)?, 0)?;
+        // A schema that takes everything shows nothing.
+        let wrong = world.path("wrong.yaml");
+        std::fs::write(&wrong, "on: 7\njobs: 3\nstages: {}\n")?;
+        expect_code(&check(&wrong)?, 1)?;
+    }
+    let schema = world.path("environments.schema.json");
+    std::fs::write(&schema, world.stoke(&["release", "schema"])?.stdout)?;
+    let check = |path: &PathBuf| {
+        let mut command = Command::new(&python);
+        command
+            .args(["-m", "check_jsonschema", "--schemafile"])
+            .arg(&schema)
+            .arg(path);
+        command.output()
+    };
+    let path = world.path("job/environments.yaml");
+    expect_code(&check(&path)?, 0)?;
+    let text = std::fs::read_to_string(&path)?;
+    std::fs::write(&path, text.replace("automatic", "automatik"))?;
+    expect_code(&check(&path)?, 1)
 }
