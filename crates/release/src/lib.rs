@@ -4,10 +4,13 @@
 //! would do. It needs no Docker and no root, and it never changes a blob that it did not make.
 
 pub mod bundle;
+pub mod canonical;
+pub mod ci;
 pub mod codes;
 pub mod environment;
 pub mod events;
 pub mod evidence;
+pub mod gitops;
 pub mod image;
 pub mod ledger;
 pub mod oci;

@@ -145,6 +145,12 @@ pub enum Command {
     /// Policies by themselves: test, list and begin with some
     #[command(subcommand)]
     Policy(commands::policy::Command),
+    /// Pipelines of GitHub and GitLab that check, release and promote
+    #[command(subcommand)]
+    Ci(commands::ci::Command),
+    /// Releases: made once, promoted through environments by rule, rolled back, with a ledger of it all
+    #[command(subcommand)]
+    Release(Box<commands::release::Command>),
     /// Submit with spark-submit's own arguments
     Submit(commands::submit::Arguments),
     /// List what is in an image or a directory, as CycloneDX or SPDX, and what is known against it
@@ -217,7 +223,8 @@ impl Command {
             | Command::Explain(_)
             | Command::Convert(_)
             | Command::Policy(_)
-            | Command::Metrics(_) => true,
+            | Command::Metrics(_)
+            | Command::Ci(_) => true,
             Command::Console(arguments) => arguments.tokens,
             _ => false,
         }
@@ -283,6 +290,8 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Image(command) => commands::image::run(command, context).await,
             Command::Snapshot(command) => commands::snapshot::run(command, context),
             Command::Submit(arguments) => commands::submit::run(arguments, context).await,
+            Command::Ci(command) => commands::ci::run(&command, context),
+            Command::Release(command) => commands::release::run(*command, context).await,
             Command::Check(arguments) => commands::check::run(&arguments, context).await,
             Command::Advisories(command) => commands::advisories::run(command, context).await,
             Command::Quality(command) => commands::quality::run(command, context).await,

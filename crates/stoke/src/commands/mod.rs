@@ -3,6 +3,7 @@
 pub mod advisories;
 pub mod bundle;
 pub mod check;
+pub mod ci;
 pub mod compare;
 pub mod connect;
 pub mod console;
@@ -28,6 +29,7 @@ pub mod pages;
 pub mod policy;
 pub mod ps;
 pub mod quality;
+pub mod release;
 pub mod run;
 pub mod runbook;
 pub mod runtime;

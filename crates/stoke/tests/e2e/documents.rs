@@ -19,6 +19,7 @@ const BY_DEFAULT: [&str; 7] = [
     "compare-data.md",
     "objectives.md",
     "policy.md",
+    "release.md",
 ];
 
 pub fn trials(context: &Context) -> Vec<Trial> {

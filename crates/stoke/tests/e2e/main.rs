@@ -42,6 +42,7 @@ mod published;
 mod quality;
 mod real;
 mod recorder;
+mod releases;
 mod runbooks;
 mod spark_page;
 mod spark_submit;
@@ -90,6 +91,7 @@ fn main() -> ExitCode {
         provider::trials(&context),
         published::trials(&context),
         quality::trials(&context),
+        releases::trials(&context),
         runbooks::trials(&context),
         endurance::trials(&context),
         adopt::trials(&context),

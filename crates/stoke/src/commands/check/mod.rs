@@ -132,6 +132,29 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     if let Some(code) = &arguments.explain {
         return explain::code(code, context);
     }
+    let (_, report) = judge(arguments, context).await?;
+    report_file::write(&arguments.report, |form| match form {
+        Form::Text => output::text(&report, Style::Plain, &|_, text| text.to_owned()),
+        Form::Json => pretty(&report),
+        Form::Sarif => pretty(&output::sarif(&report, env!("CARGO_PKG_VERSION"))),
+        Form::Junit => output::junit(&report),
+    })?;
+    match context.terminal.format() {
+        Format::Json => context
+            .terminal
+            .json(&serde_json::to_value(&report).unwrap_or_default()),
+        Format::Text => {
+            context
+                .terminal
+                .out(output::text(&report, Style::Coloured, &paint).trim_end());
+            context.terminal.note(summary(&report));
+        }
+    }
+    Ok(report.exit_code())
+}
+
+/// Reads the job and asks the gates.
+pub async fn judge(arguments: &Arguments, context: &mut Context) -> Outcome<(Job, Report)> {
     let mut job = read(&arguments.paths)?;
     chart::render(&mut job, &arguments.helm_values, std::ffi::OsStr::new("helm")).await;
     let mut settings = Settings {
@@ -160,24 +183,14 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     if arguments.strict {
         report.be_strict();
     }
-    report_file::write(&arguments.report, |form| match form {
-        Form::Text => output::text(&report, Style::Plain, &|_, text| text.to_owned()),
-        Form::Json => pretty(&report),
-        Form::Sarif => pretty(&output::sarif(&report, env!("CARGO_PKG_VERSION"))),
-        Form::Junit => output::junit(&report),
-    })?;
-    match context.terminal.format() {
-        Format::Json => context
-            .terminal
-            .json(&serde_json::to_value(&report).unwrap_or_default()),
-        Format::Text => {
-            context
-                .terminal
-                .out(output::text(&report, Style::Coloured, &paint).trim_end());
-            context.terminal.note(summary(&report));
-        }
+    Ok((job, report))
+}
+
+impl Arguments {
+    /// The files and directories that are named.
+    pub fn paths(&self) -> &[String] {
+        &self.paths
     }
-    Ok(report.exit_code())
 }
 
 /// The nodes in the file that is named.

@@ -20,8 +20,7 @@ use crate::cli::Context;
 use crate::commands::cost::moment;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, Terminal, table};
-use sources::Sources;
-pub use sources::needs_details;
+pub use sources::{Sources, needs_details};
 
 /// What can be done with objectives.
 #[derive(clap::Subcommand)]
@@ -248,6 +247,21 @@ impl Judged {
         sources::note(&found.notes, &mut context.terminal);
         Ok((judge(&objectives, &found.attempts, now), now))
     }
+}
+
+/// What speaks against a release by the objectives in these files.
+pub async fn against(
+    files: Vec<PathBuf>,
+    sources: &Sources,
+    allow_no_runs: bool,
+    context: &mut Context,
+) -> Outcome<Vec<Diagnostic>> {
+    let objectives = Files { files }.objectives(&mut context.terminal)?;
+    let mut reader = sources.open(context, sources::needs_details(&objectives)).await?;
+    let now = Timestamp::now().as_millisecond();
+    let found = reader.read(now).await?;
+    sources::note(&found.notes, &mut context.terminal);
+    Ok(gate::reasons(&judge(&objectives, &found.attempts, now), allow_no_runs))
 }
 
 /// How the objectives of runs stand.

@@ -1,0 +1,353 @@
+//! Releases: their way through environments with real git, killed at many points, and pipelines whose commands are executed.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::Value;
+
+use crate::common::{Context, expect_code, expect_parts, full, program, repository, stoke, text};
+
+pub fn trials(context: &Context) -> Vec<Trial> {
+    let git = || program("git", "apt-get install git");
+    vec![
+        context.trial(
+            "release: killed at many points, nothing is lost or doubled",
+            &[git()],
+            killed,
+        ),
+        context.trial("release: a ledger that was altered is refused", &[git()], altered),
+        context.trial("release: gates and tags refuse", &[git()], refused),
+        context.trial(
+            "release: events are valid by the official schemas",
+            &[full(), git(), program("go", "see https://go.dev/doc/install")],
+            events,
+        ),
+        context.trial(
+            "ci: files are valid by the schemas of their systems",
+            &[full()],
+            schemas,
+        ),
+        context.trial("ci: the commands of every pipeline run", &[git()], pipelines),
+    ]
+}
+
+struct World {
+    home: tempfile::TempDir,
+    work: tempfile::TempDir,
+}
+
+const DIGEST: &str = "sha256:5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9";
+
+impl World {
+    fn new(context: &Context) -> Result<Self, Failed> {
+        let world = World {
+            home: context.private_home(),
+            work: tempfile::tempdir()?,
+        };
+        std::fs::create_dir(world.path("job"))?;
+        world.job(1)?;
+        let bare = world.path("deploy.git");
+        let made = Command::new("git")
+            .args(["init", "-q", "--bare", "-b", "main"])
+            .arg(&bare)
+            .output()?;
+        expect_code(&made, 0)?;
+        let environments = format!(
+            "environments:\n- name: dev\n  namespace: dev\n  automatic: true\n  git: {{repository: {}, path: apps/dev}}\n",
+            bare.display()
+        );
+        std::fs::write(world.path("job/environments.yaml"), environments)?;
+        Ok(world)
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.work.path().join(below)
+    }
+
+    fn job(&self, instances: u32) -> Result<(), Failed> {
+        let text = std::fs::read_to_string(repository().join("examples/pi.yaml"))?;
+        let text = text
+            .replace("image: apache/spark:4.1.4", &format!("image: apache/spark@{DIGEST}"))
+            .replace("instances: 1", &format!("instances: {instances}"));
+        Ok(std::fs::write(self.path("job/app.yaml"), text)?)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = stoke(self.home.path(), arguments);
+        command
+            .current_dir(self.path("job"))
+            .env("STOKE_RELEASES", self.path("releases"));
+        command
+    }
+
+    fn stoke(&self, arguments: &[&str]) -> Result<Output, Failed> {
+        Ok(self.command(arguments).output()?)
+    }
+
+    fn create(&self, instances: u32) -> Result<String, Failed> {
+        self.job(instances)?;
+        let output = self.stoke(&["release", "create", ".", "--gate", "manifest,conf", "--output", "json"])?;
+        expect_code(&output, 0)?;
+        let answer: Value = serde_json::from_slice(&output.stdout)?;
+        Ok(answer["digest"].as_str().unwrap_or_default().to_owned())
+    }
+
+    fn entries(&self) -> Result<Vec<Value>, Failed> {
+        let output = self.stoke(&["release", "history", "--output", "json"])?;
+        expect_code(&output, 0)?;
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    fn commits(&self) -> Result<usize, Failed> {
+        let output = Command::new("git")
+            .arg("--git-dir")
+            .arg(self.path("deploy.git"))
+            .args(["rev-list", "--count", "main"])
+            .output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().parse().unwrap_or(0))
+    }
+}
+
+fn killed(context: &Context) -> Result<(), Failed> {
+    let world = World::new(context)?;
+    let mut cut_off = 0;
+    for round in 0..12u32 {
+        let release = world.create(round + 2)?;
+        let again = world.create(round + 2)?;
+        if again != release {
+            return Err("the same files made another release".into());
+        }
+        let before = world.commits()?;
+        let arguments = ["release", "promote", &release, "--to", "dev"];
+        let mut child = world
+            .command(&arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        std::thread::sleep(Duration::from_millis(u64::from(round) * 15));
+        child.kill()?;
+        if !child.wait()?.success() {
+            cut_off += 1;
+        }
+        expect_code(&world.stoke(&arguments)?, 0)?;
+        let count = |event: &str| -> Result<usize, Failed> {
+            let entries = world.entries()?;
+            Ok(entries
+                .iter()
+                .filter(|entry| entry["event"] == event && entry["release"] == release.as_str())
+                .count())
+        };
+        let seen = (
+            count("created")?,
+            count("intended")?,
+            count("deployed")?,
+            world.commits()? - before,
+        );
+        if seen != (1, 1, 1, 1) {
+            return Err(format!("round {round}: created, intended, deployed, commits: {seen:?}").into());
+        }
+    }
+    if cut_off < 3 {
+        return Err(format!("only {cut_off} of 12 were cut off").into());
+    }
+    expect_code(&world.stoke(&["release", "drift"])?, 0)?;
+    // Back, and back again: each time one commit, and the tree is that of the release.
+    for _ in 0..2 {
+        let before = world.commits()?;
+        expect_code(&world.stoke(&["release", "rollback", "--in", "dev"])?, 0)?;
+        expect_code(&world.stoke(&["release", "drift"])?, 0)?;
+        if world.commits()? != before + 1 {
+            return Err("a rollback is not one commit".into());
+        }
+    }
+    let tree = Command::new("git")
+        .arg("--git-dir")
+        .arg(world.path("deploy.git"))
+        .args(["show", "main:apps/dev/sparkapplication-pi.yaml"])
+        .output()?;
+    expect_parts(
+        &text(&tree),
+        &["instances: 11", DIGEST, "namespace: dev", "stoke.dev/release"],
+    )
+}
+
+fn altered(context: &Context) -> Result<(), Failed> {
+    let world = World::new(context)?;
+    let release = world.create(1)?;
+    expect_code(&world.stoke(&["release", "promote", &release, "--to", "dev"])?, 0)?;
+    expect_code(&world.stoke(&["release", "verify"])?, 0)?;
+    let ledger = world.path("releases/ledger");
+    let mut names: Vec<PathBuf> = std::fs::read_dir(&ledger)?
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    names.sort();
+    let last = names.last().ok_or("no entries")?.clone();
+    let kept = std::fs::read(&last)?;
+    std::fs::remove_file(&last)?;
+    let output = world.stoke(&["release", "promote", &release, "--to", "dev"])?;
+    expect_code(&output, 3)?;
+    expect_parts(&text(&output), &["release-ledger-broken", "its end was cut off"])?;
+    std::fs::write(&last, kept)?;
+    expect_code(&world.stoke(&["release", "verify"])?, 0)?;
+    let blob = world
+        .path("releases/blobs/sha256")
+        .join(release.trim_start_matches("sha256:"));
+    let bytes = std::fs::read(&blob)?;
+    std::fs::write(&blob, String::from_utf8_lossy(&bytes).replace("\"pi\"", "\"pj\""))?;
+    let output = world.stoke(&["release", "verify"])?;
+    expect_code(&output, 3)?;
+    expect_parts(&text(&output), &["release-altered"])
+}
+
+fn refused(context: &Context) -> Result<(), Failed> {
+    let world = World::new(context)?;
+    let manifest = world.path("job/app.yaml");
+    let good = std::fs::read_to_string(&manifest)?;
+    std::fs::write(&manifest, good.replace(&format!("@{DIGEST}"), ":4.1.4"))?;
+    let create = ["release", "create", ".", "--gate", "manifest,conf", "--no-resolve"];
+    let output = world.stoke(&create)?;
+    expect_code(&output, 2)?;
+    expect_parts(
+        &text(&output),
+        &["release-unpinned", "--pin apache/spark:4.1.4=sha256:"],
+    )?;
+    std::fs::write(&manifest, good.replace("cores: 2", "cors: 2"))?;
+    let output = world.stoke(&create)?;
+    expect_code(&output, 1)?;
+    expect_parts(&text(&output), &["stoke::release::gates", "unknown-field"])?;
+    expect_parts(&format!("{} entries", world.entries()?.len()), &["0 entries"])?;
+    std::fs::write(&manifest, &good)?;
+    let release = world.create(1)?;
+    let output = world.stoke(&["release", "promote", &release, "--to", "prdo"])?;
+    expect_code(&output, 1)?;
+    expect_parts(&text(&output), &["release-no-environment"])
+}
+
+/// The lines of every step of a pipeline, run by a shell in the job.
+fn pipelines(context: &Context) -> Result<(), Failed> {
+    let world = World::new(context)?;
+    let files = [("github", ".github/workflows/stoke.yaml"), ("gitlab", ".gitlab-ci.yml")];
+    for (system, file) in files {
+        let made = world.stoke(&["ci", "init", system])?;
+        expect_code(&made, 0)?;
+        let written = std::fs::read_to_string(world.path("job").join(file))?;
+        // Not over what is there.
+        expect_code(&world.stoke(&["ci", "init", system])?, 2)?;
+        let value: Value = serde_saphyr::from_str(&written)?;
+        let lines: Vec<String> = match system {
+            "github" => {
+                let steps = value["jobs"]["stoke"]["steps"].as_array().cloned().unwrap_or_default();
+                steps
+                    .iter()
+                    .filter_map(|step| step["run"].as_str().map(str::to_owned))
+                    .collect()
+            }
+            _ => {
+                let jobs = ["check", "make-release", "promote"];
+                jobs.iter()
+                    .flat_map(|job| value[*job]["script"].as_array().cloned().unwrap_or_default())
+                    .filter_map(|line| line.as_str().map(str::to_owned))
+                    .collect()
+            }
+        };
+        if lines.len() < 3 {
+            return Err(format!("{system}: {lines:?}").into());
+        }
+        // Generated files are not part of the job they check.
+        std::fs::remove_file(world.path("job").join(file))?;
+        let script = format!(
+            "set -e\nstoke() {{ '{}' \"$@\"; }}\n{}",
+            env!("CARGO_BIN_EXE_stoke"),
+            lines.join("\n")
+        );
+        let output = Command::new("bash")
+            .args(["-c", &script])
+            .current_dir(world.path("job"))
+            .env("STOKE_HOME", world.home.path())
+            .env("STOKE_RELEASES", world.path("releases"))
+            .output()?;
+        expect_code(&output, 0)?;
+        for left in ["stoke-check.xml", "stoke-release.json"] {
+            std::fs::remove_file(world.path("job").join(left))?;
+        }
+        expect_parts(&text(&output), &["dev"])?;
+    }
+    Ok(())
+}
+
+/// The Go SDK of CDEvents carries the schemas.
+const SDK: &str = "github.com/cdevents/sdk-go@v0.5.0";
+
+fn events(context: &Context) -> Result<(), Failed> {
+    let world = World::new(context)?;
+    for instances in [1, 2] {
+        let release = world.create(instances)?;
+        expect_code(&world.stoke(&["release", "promote", &release, "--to", "dev"])?, 0)?;
+    }
+    expect_code(&world.stoke(&["release", "rollback", "--in", "dev"])?, 0)?;
+    let module = tempfile::tempdir()?;
+    std::fs::write(module.path().join("go.mod"), "module schemas\n")?;
+    let download = Command::new("go")
+        .args(["mod", "download", "-json", SDK])
+        .current_dir(module.path())
+        .output()?;
+    expect_code(&download, 0)?;
+    let download: Value = serde_json::from_slice(&download.stdout)?;
+    let schemas = PathBuf::from(download["Dir"].as_str().unwrap_or_default()).join("pkg/api/schemas.go");
+    let python = stoke_testkit::python::environment("schemas", &["check-jsonschema==0.39.0"])?;
+    let printed = world.stoke(&["release", "events"])?;
+    expect_code(&printed, 0)?;
+    let lines = world.path("events.jsonl");
+    std::fs::write(&lines, &printed.stdout)?;
+    let script = repository().join("crates/stoke/tests/e2e/cdevents.py");
+    let checked = Command::new(python)
+        .arg(script)
+        .arg(schemas)
+        .stdin(std::fs::File::open(&lines)?)
+        .output()?;
+    expect_code(&checked, 0)?;
+    // Two creations, two gates each, three steps.
+    expect_parts(&text(&checked), &["9 events are valid"])
+}
+
+fn schemas(context: &Context) -> Result<(), Failed> {
+    let world = World::new(context)?;
+    let python = stoke_testkit::python::environment("schemas", &["check-jsonschema==0.39.0"])?;
+    for (system, file, schema) in [
+        ("github", ".github/workflows/stoke.yaml", "vendor.github-workflows"),
+        ("gitlab", ".gitlab-ci.yml", "vendor.gitlab-ci"),
+    ] {
+        expect_code(&world.stoke(&["ci", "init", system])?, 0)?;
+        let path = world.path("job").join(file);
+        let check = |path: &PathBuf| {
+            let mut command = Command::new(&python);
+            command
+                .args(["-m", "check_jsonschema", "--builtin-schema", schema])
+                .arg(path);
+            command.output()
+        };
+        expect_code(&check(&path)?, 0)?;
+        // A schema that takes everything shows nothing.
+        let wrong = world.path("wrong.yaml");
+        std::fs::write(&wrong, "on: 7\njobs: 3\nstages: {}\n")?;
+        expect_code(&check(&wrong)?, 1)?;
+    }
+    let schema = world.path("environments.schema.json");
+    std::fs::write(&schema, world.stoke(&["release", "schema"])?.stdout)?;
+    let check = |path: &PathBuf| {
+        let mut command = Command::new(&python);
+        command
+            .args(["-m", "check_jsonschema", "--schemafile"])
+            .arg(&schema)
+            .arg(path);
+        command.output()
+    };
+    let path = world.path("job/environments.yaml");
+    expect_code(&check(&path)?, 0)?;
+    let text = std::fs::read_to_string(&path)?;
+    std::fs::write(&path, text.replace("automatic", "automatik"))?;
+    expect_code(&check(&path)?, 1)
+}
