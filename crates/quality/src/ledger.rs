@@ -45,6 +45,18 @@ pub struct Shelf {
     pub trouble: Option<String>,
 }
 
+impl Shelf {
+    /// Whether a look has found the same files, unchanged.
+    fn is_as(&self, other: &Shelf) -> bool {
+        let is_same = |(one, other): ((&String, &Arc<Series>), (&String, &Arc<Series>))| {
+            one.0 == other.0 && Arc::ptr_eq(one.1, other.1)
+        };
+        self.trouble == other.trouble
+            && self.contracts.len() == other.contracts.len()
+            && self.contracts.iter().zip(&other.contracts).all(is_same)
+    }
+}
+
 /// The runs that are kept of one contract.
 #[derive(Debug, Default)]
 pub struct Series {
@@ -187,7 +199,7 @@ impl Ledger {
         self.storage.place()
     }
 
-    /// What the last look found.
+    /// What the last look found; the same as long as looks find nothing else.
     pub fn shelf(&self) -> Arc<Shelf> {
         lock(&self.shelf).clone()
     }
@@ -215,7 +227,9 @@ impl Ledger {
                 trouble: Some(error.to_string()),
             },
         };
-        *lock(&self.shelf) = Arc::new(shelf);
+        if !shelf.is_as(&before) {
+            *lock(&self.shelf) = Arc::new(shelf);
+        }
     }
 
     fn read(&self, id: &str, file: &Entry) -> Series {

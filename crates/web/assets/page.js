@@ -16,17 +16,62 @@ function times(within) {
   }
 }
 
+// What is to be copied has a button; without scripts it can be selected.
+function copies(within) {
+  if (!document.body.classList.contains("connect")) return;
+  for (const code of within.querySelectorAll("td code")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = language === "ru" ? "Копировать" : "Copy";
+    button.addEventListener("click", () => navigator.clipboard?.writeText(code.textContent));
+    code.after(" ", button);
+  }
+}
+
+function drags(within) {
+  for (const picture of within.querySelectorAll(".scroll")) {
+    let held = null;
+    picture.addEventListener("pointerdown", (event) => {
+      if (event.pointerType !== "mouse" || event.button !== 0) return;
+      held = { x: event.clientX, y: event.clientY, left: picture.scrollLeft, top: picture.scrollTop };
+    });
+    picture.addEventListener("pointermove", (event) => {
+      if (!held) return;
+      picture.scrollLeft = held.left - (event.clientX - held.x);
+      picture.scrollTop = held.top - (event.clientY - held.y);
+    });
+    for (const end of ["pointerup", "pointerleave"]) picture.addEventListener(end, () => { held = null; });
+  }
+}
+
+// A slider says where it is, and asks when it is let go of.
+function sliders(within) {
+  for (const slider of within.querySelectorAll("input[type=range]")) {
+    const shown = slider.parentElement.querySelector("output");
+    slider.addEventListener("input", () => { shown.textContent = slider.value; });
+    slider.addEventListener("change", () => { slider.form.requestSubmit(); });
+  }
+}
+
+// What scripts add to parts of a page, those that come later too.
+function prepare(within) {
+  for (const one of [times, copies, drags, sliders]) one(within);
+}
+
 // Parts of the page as the server wrote them: those that it writes alike again stay as they are.
 const content = document.querySelector("main");
 const parts = (main) => [...main.children].map((part) => part.outerHTML);
 let shown = parts(content);
-times(document);
+prepare(document);
 
-const search = document.querySelector("input[type=search]");
+// Signed out here: on to the provider. The address is for it alone, so this page is not left in the history.
+const out = document.querySelector("body.signed-out a.entrance");
+if (out) location.replace(out.href);
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target instanceof HTMLElement && event.target.matches("input, select, textarea");
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const search = document.querySelector("input[type=search]");
   if (event.key === "/" && search) {
     event.preventDefault();
     search.focus();
@@ -40,27 +85,6 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-for (const picture of document.querySelectorAll(".scroll")) {
-  let held = null;
-  picture.addEventListener("pointerdown", (event) => {
-    if (event.pointerType !== "mouse" || event.button !== 0) return;
-    held = { x: event.clientX, y: event.clientY, left: picture.scrollLeft, top: picture.scrollTop };
-  });
-  picture.addEventListener("pointermove", (event) => {
-    if (!held) return;
-    picture.scrollLeft = held.left - (event.clientX - held.x);
-    picture.scrollTop = held.top - (event.clientY - held.y);
-  });
-  for (const end of ["pointerup", "pointerleave"]) picture.addEventListener(end, () => { held = null; });
-}
-
-// A slider says where it is, and asks when it is let go of.
-for (const slider of document.querySelectorAll("input[type=range]")) {
-  const shown = slider.parentElement.querySelector("output");
-  slider.addEventListener("input", () => { shown.textContent = slider.value; });
-  slider.addEventListener("change", () => { slider.form.requestSubmit(); });
-}
-
 // A page of something that goes on is looked at again when the server tells that it has changed, or after a while where it tells nothing. The
 // answer is read as a document, never as markup put into this one; who has selected text or is about to type is not disturbed, and what no one
 // sees does not ask.
@@ -70,6 +94,7 @@ let due = false;
 let asking = false;
 let later = 0;
 let next = 0;
+let rested = 0;
 
 function busy() {
   const selection = document.getSelection();
@@ -81,13 +106,15 @@ function want() {
   due = true;
   clearTimeout(later);
   if (asking || document.hidden || every() === 0) return;
-  if (busy()) later = setTimeout(want, 500);
+  const rest = rested - performance.now();
+  if (busy() || rest > 0) later = setTimeout(want, Math.max(rest, busy() ? 500 : 0));
   else look();
 }
 
 function look() {
   due = false;
   asking = true;
+  const begun = performance.now();
   const request = new XMLHttpRequest();
   request.open("GET", location.href);
   request.responseType = "document";
@@ -97,6 +124,8 @@ function look() {
   if (tag) request.setRequestHeader("If-None-Match", tag);
   request.onloadend = () => {
     asking = false;
+    // A page that takes long to make is asked for less often.
+    rested = performance.now() + 4 * (performance.now() - begun);
     if (request.status === 401) { location.reload(); return; }
     const fresh = request.status === 200 && request.response?.querySelector("main");
     if (fresh && busy()) due = true;
@@ -171,7 +200,7 @@ function show(fresh) {
   });
   if (!isAlike) {
     content.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
-    times(content);
+    prepare(content);
     toEnd();
   }
   shown = written;
@@ -190,7 +219,7 @@ function replace(part, fresh) {
   const open = [...part.querySelectorAll("details")].map((details) => details.open);
   const moved = [...part.querySelectorAll(".scroll")].map((picture) => [picture.scrollLeft, picture.scrollTop]);
   part.replaceWith(fresh);
-  times(fresh);
+  prepare(fresh);
   fresh.querySelectorAll("details").forEach((details, place) => { details.open = open[place] ?? details.open; });
   fresh.querySelectorAll(".scroll").forEach((picture, place) => { [picture.scrollLeft, picture.scrollTop] = moved[place] ?? [0, 0]; });
   const now = fresh.querySelector(".lines");
@@ -218,13 +247,4 @@ for (const area of document.querySelectorAll("textarea")) {
     event.preventDefault();
     area.value = await file.text();
   });
-}
-
-// What is to be copied has a button; without scripts it can be selected.
-for (const code of document.querySelectorAll("body.connect td code")) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.textContent = language === "ru" ? "Копировать" : "Copy";
-  button.addEventListener("click", () => navigator.clipboard?.writeText(code.textContent));
-  code.after(" ", button);
 }

@@ -52,12 +52,12 @@ pub fn write(page: &Page, visit: &Visit) -> Result<String, askama::Error> {
     html.render()
 }
 
-/// Where a page of something that goes on is told of changes, for visitors with a session.
+/// Where a page of something that goes on is told of changes: for visitors with a session, and for everyone where there are no sessions.
 fn stream(page: &Page, visit: &Visit) -> Option<String> {
     page.live?;
-    let has_session = page.frame.as_ref().is_some_and(|frame| !frame.csrf.is_empty());
+    let may_follow = page.frame.as_ref().is_none_or(|frame| !frame.csrf.is_empty());
     let here = visit.here.with(&[]);
-    let of = here.strip_prefix(&visit.base).filter(|_| has_session)?;
+    let of = here.strip_prefix(&visit.base).filter(|_| may_follow)?;
     Some(format!("{}/live?of={}", visit.base, address::part(of)))
 }
 

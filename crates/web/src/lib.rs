@@ -9,7 +9,8 @@
 //! on the server: cells and bars, never an element for each task.
 //!
 //! What takes long to find out is kept: [`verdict`] what the doctor found in a log, [`kept`] what all tasks of a stage say together, [`bills`]
-//! what runs cost, [`details`] what logs tell beside their views. [`assets`] are the style and the script, in the binary.
+//! what runs cost, [`details`] what logs tell beside their views,
+//! [`lately`] for how long of a log that grows. [`assets`] are the style and the script, in the binary.
 //!
 //! [`observed`] is what others read for it: objectives, alerts, records of runbooks, incidents.
 //!
@@ -28,6 +29,7 @@ pub mod guard;
 pub mod html;
 pub mod judge;
 pub mod kept;
+pub mod lately;
 pub mod live;
 pub mod observed;
 pub mod page;

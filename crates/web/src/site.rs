@@ -1,9 +1,10 @@
-//! Pages over HTTP: what a request asks for, made outside the threads that serve, a few at a time. Pages of a cluster are in [`console`], their forms in [`forms`], what tells them of changes in
-//! [`streams`].
+//! Pages over HTTP: what a request asks for, made outside the threads that serve, a few at a time. Pages of a cluster are in [`console`], their forms in [`forms`], what tells pages of changes in
+//! [`streams`] and [`looking`].
 
 mod answers;
 mod console;
 mod forms;
+mod looking;
 mod provider;
 mod streams;
 
@@ -27,6 +28,7 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use crate::access::Access;
+use crate::access::streams::Streams;
 use crate::address::{self, Here, Place};
 use crate::bills::Bills;
 use crate::details::Details;
@@ -42,6 +44,7 @@ use crate::verdict::{Verdicts, Whole};
 use crate::words::Language;
 
 use answers::{asset, plain, written};
+use looking::Looking;
 
 /// Pages that are made at a time.
 const AT_ONCE: usize = 4;
@@ -78,10 +81,19 @@ struct Site {
     bills: Bills,
     details: Details,
     kept: Arc<Kept>,
+    /// Of pages that are for everyone; those of visitors are counted with their sessions.
+    streams: Streams,
+    looking: Looking,
 }
 
 /// The pages, with the status API beside them.
 pub fn router(index: Arc<Index>, settings: Settings) -> Router {
+    router_and_looks(index, settings).0
+}
+
+/// The pages, and how soon they see what is written to logs.
+fn router_and_looks(index: Arc<Index>, settings: Settings) -> (Router, Looking) {
+    let looking = Looking::default();
     let site = Site {
         api: history::router(index.clone()),
         index,
@@ -92,8 +104,10 @@ pub fn router(index: Arc<Index>, settings: Settings) -> Router {
         bills: Bills::default(),
         details: Details::default(),
         kept: Arc::default(),
+        streams: Streams::default(),
+        looking: looking.clone(),
     };
-    Router::new().fallback(answer).with_state(Arc::new(site))
+    (Router::new().fallback(answer).with_state(Arc::new(site)), looking)
 }
 
 /// Serves until an error, and looks at the place of logs every `interval`.
@@ -102,9 +116,11 @@ pub fn router(index: Arc<Index>, settings: Settings) -> Router {
 /// When connections can no longer be taken.
 pub async fn serve(index: Arc<Index>, settings: Settings, listener: TcpListener, interval: Duration) -> io::Result<()> {
     let quality = settings.quality.clone();
+    let (router, looking) = router_and_looks(index.clone(), settings);
     tokio::select! {
-        () = connections::serve(listener, router(index.clone(), settings)) => Ok(()),
-        () = history::keep_looking(index, interval) => Ok(()),
+        () = connections::serve(listener, router) => Ok(()),
+        () = history::keep_looking(index.clone(), interval) => Ok(()),
+        () = looking.keep_up(index) => Ok(()),
         () = keep_reading(quality, interval) => Ok(()),
     }
 }
@@ -132,6 +148,8 @@ struct Wish {
     gzip: bool,
     /// Tags of what the browser has.
     known: String,
+    /// Whether an open page asks by itself, and no person.
+    by_itself: bool,
 }
 
 fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
@@ -141,6 +159,8 @@ fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
         .unwrap_or_default()
 }
 
+/// What an open page asks with.
+const BY_ITSELF: HeaderName = HeaderName::from_static("x-stoke-live");
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 async fn answer(State(site): State<Arc<Site>>, mut request: Request) -> Response {
@@ -169,6 +189,9 @@ async fn answer(State(site): State<Arc<Site>>, mut request: Request) -> Response
         return asset(name, wish.gzip);
     }
     let query = Query::parse(request.uri().query().unwrap_or_default());
+    if path == "/live" {
+        return streams::answer(&site, request.headers(), &query);
+    }
     site.page(path, query, wish, None).await
 }
 
@@ -215,6 +238,7 @@ impl Wish {
             },
             gzip: accepts_gzip(text_of(headers, &header::ACCEPT_ENCODING)),
             known: text_of(headers, &header::IF_NONE_MATCH).to_owned(),
+            by_itself: headers.contains_key(BY_ITSELF),
         }
     }
 }
@@ -291,6 +315,7 @@ impl Site {
             here: Here::new(format!("{}{}", wish.base, path_again(&path)), &query),
             query,
             base: wish.base.clone(),
+            by_itself: wish.by_itself,
         };
         let Ok(_turn) = self.turns.acquire().await else {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "the server ends\n".to_owned());
@@ -407,7 +432,7 @@ impl Site {
         let before = before.map(|one| one.id.clone());
         let wanted = visit.query.first("graph") == Some("1")
             || ["StreamingQuery", "streaming", "connect"].contains(&page.split('/').next().unwrap_or_default());
-        let detail = self.details.of(&self.index, &attempt, wanted)?;
+        let detail = self.details.of(&self.index, &attempt, wanted, visit.by_itself)?;
         let app = App {
             before,
             listed,
@@ -420,13 +445,13 @@ impl Site {
         };
         match page.as_str() {
             "" => {
-                let verdict = self.verdicts.of(&self.index, &app.attempt, false);
+                let verdict = self.verdicts.of(&self.index, &app.attempt, false, visit.by_itself);
                 overview::page(&app, visit, &verdict)
             }
             "findings" => Ok(overview::findings(
                 &app,
                 visit,
-                &self.verdicts.of(&self.index, &app.attempt, true),
+                &self.verdicts.of(&self.index, &app.attempt, true, visit.by_itself),
             )),
             "jobs" => Ok(jobs::list(&app, visit)),
             "jobs/job" => jobs::one(&app, visit),
@@ -450,14 +475,16 @@ impl Site {
             "connect" => Ok(connect::list(&app, visit, app.told()?)),
             "connect/session" => connect::one(&app, visit, app.told()?),
             "what-if" => {
-                let whole = self.run(&app.attempt)?;
+                let whole = self.run(&app.attempt, visit.by_itself)?;
                 let run = whole.run().ok_or(Missing::NotFound)?;
                 Ok(whatif::page(&app, visit, run, &|plan| whole.predict(run, plan)))
             }
             "cost" => Ok(cost::one(
                 &app,
                 visit,
-                self.run(&app.attempt)?.run().ok_or(Missing::NotFound)?,
+                self.run(&app.attempt, visit.by_itself)?
+                    .run()
+                    .ok_or(Missing::NotFound)?,
                 self.settings.prices.as_ref(),
             )),
             _ => Err(Missing::NotFound),
@@ -466,8 +493,8 @@ impl Site {
 }
 
 impl Site {
-    fn run(&self, attempt: &Attempt) -> Result<Arc<Whole>, Missing> {
-        self.verdicts.run(&self.index, attempt)
+    fn run(&self, attempt: &Attempt, by_itself: bool) -> Result<Arc<Whole>, Missing> {
+        self.verdicts.run(&self.index, attempt, by_itself)
     }
 
     fn watched(&self, page: Watched, visit: &Visit) -> Result<Page, Missing> {
@@ -521,7 +548,11 @@ impl Site {
             };
             let split = name.rsplit_once('/').map(|(id, attempt)| (id, Some(attempt)));
             let attempt = of((name, None)).or_else(|| of(split?));
-            Some(attempt.ok_or(Missing::NotFound).and_then(|attempt| self.run(attempt)))
+            Some(
+                attempt
+                    .ok_or(Missing::NotFound)
+                    .and_then(|attempt| self.run(attempt, false)),
+            )
         };
         let runs = match (named("a"), named("b")) {
             (Some(a), Some(b)) => Some((a?, b?)),

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use stoke_diagnostics::Diagnostic;
 use stoke_eventlog::{Log, Options, StorageError};
@@ -13,6 +14,7 @@ use stoke_insight::doctor::examine;
 use stoke_insight::facts::{Facts, Run, collect};
 use stoke_insight::whatif::{Model, Outcome, Plan, WhatIfError, what_if};
 
+use crate::lately::Effort;
 use crate::pages::Missing;
 
 /// Stored bytes of a log that is read for the first page of its application; a larger one is read for the page of findings.
@@ -32,17 +34,22 @@ const BESIDE: usize = 300_000;
 pub struct Whole {
     facts: Facts,
     model: OnceLock<Option<Model>>,
+    read: Effort,
 }
 
 impl Whole {
     fn read(index: &Index, log: &Log) -> Result<Arc<Whole>, StorageError> {
+        let begun = Instant::now();
         let facts = Facts {
             run: Some(collect::run(index.source(), log, Options::default())?),
             now: index.now(),
             ..Facts::default()
         };
-        let model = OnceLock::new();
-        Ok(Arc::new(Whole { facts, model }))
+        Ok(Arc::new(Whole {
+            facts,
+            model: OnceLock::new(),
+            read: Effort::since(begun),
+        }))
     }
 
     /// What its log tells.
@@ -80,7 +87,12 @@ pub enum Verdict {
 }
 
 /// Findings, and the state of the log they were found in.
-type Kept = (Stamp, Arc<Vec<Diagnostic>>);
+#[derive(Debug)]
+struct Kept {
+    stamp: Stamp,
+    found: Arc<Vec<Diagnostic>>,
+    effort: Effort,
+}
 
 /// A log, its state, and its run.
 type KeptRun = (String, Stamp, Arc<Whole>);
@@ -100,13 +112,15 @@ pub struct Verdicts {
 }
 
 impl Verdicts {
-    /// The findings of an attempt. A large log is read only where that is wanted.
-    pub fn of(&self, index: &Index, attempt: &Attempt, wanted: bool) -> Verdict {
+    /// The findings of an attempt. A large log is read only where that is `wanted`; of one that is still written those of a moment ago are good
+    /// enough where they are asked for by an open page (`by_itself`).
+    pub fn of(&self, index: &Index, attempt: &Attempt, wanted: bool, by_itself: bool) -> Verdict {
         let Some(log) = index.log(attempt) else {
             return Verdict::Failed("the log is gone".to_owned());
         };
         let stamp = Stamp::of(&log);
-        if let Some(known) = self.known(&attempt.log, &stamp) {
+        let lately = by_itself && !attempt.completed;
+        if let Some(known) = self.known(&attempt.log, &stamp, lately) {
             return Verdict::Found(known);
         }
         match stamp.bytes() {
@@ -115,11 +129,12 @@ impl Verdicts {
             _ => {}
         }
         let _alone = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = self.known(&attempt.log, &stamp) {
+        if let Some(known) = self.known(&attempt.log, &stamp, lately) {
             return Verdict::Found(known);
         }
+        let begun = Instant::now();
         // One that has not ended grows older.
-        let kept = self.kept(&attempt.log, &stamp);
+        let kept = self.kept(&attempt.log, &stamp, false);
         let kept = kept.filter(|whole| whole.run().is_some_and(|run| run.ended.is_some()));
         let whole = match kept.map_or_else(|| self.read(index, &attempt.log, &log, &stamp), Ok) {
             Ok(whole) => whole,
@@ -130,34 +145,44 @@ impl Verdicts {
         if known.len() >= KEPT {
             known.clear();
         }
-        known.insert(attempt.log.clone(), (stamp, found.clone()));
+        let effort = Effort::since(begun);
+        let kept = Kept {
+            stamp,
+            found: found.clone(),
+            effort,
+        };
+        known.insert(attempt.log.clone(), kept);
         Verdict::Found(found)
     }
 
-    /// The run of an attempt, with every task.
+    /// The run of an attempt, with every task; by when, as findings are.
     ///
     /// # Errors
     /// When the log is gone, too large for a page, or cannot be read.
-    pub fn run(&self, index: &Index, attempt: &Attempt) -> Result<Arc<Whole>, Missing> {
+    pub fn run(&self, index: &Index, attempt: &Attempt, by_itself: bool) -> Result<Arc<Whole>, Missing> {
         let log = index.log(attempt).ok_or(Missing::NotFound)?;
         let stamp = Stamp::of(&log);
-        if let Some(whole) = self.kept(&attempt.log, &stamp) {
+        let lately = by_itself && !attempt.completed;
+        if let Some(whole) = self.kept(&attempt.log, &stamp, lately) {
             return Ok(whole);
         }
         if stamp.bytes() >= MOST {
             return Err(Missing::TooLarge);
         }
         let _alone = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(whole) = self.kept(&attempt.log, &stamp) {
+        if let Some(whole) = self.kept(&attempt.log, &stamp, lately) {
             return Ok(whole);
         }
         let read = self.read(index, &attempt.log, &log, &stamp);
         read.map_err(|error| Missing::Broken(error.to_string()))
     }
 
-    fn kept(&self, log: &str, stamp: &Stamp) -> Option<Arc<Whole>> {
+    fn kept(&self, log: &str, stamp: &Stamp, lately: bool) -> Option<Arc<Whole>> {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = runs.iter().position(|(name, of, _)| name == log && of == stamp)?;
+        let is_good = |whole: &Whole| lately && whole.read.is_good(Instant::now());
+        let found = runs
+            .iter()
+            .position(|(name, of, whole)| name == log && (of == stamp || is_good(whole)))?;
         let found = runs.remove(found);
         let whole = found.2.clone();
         runs.push(found);
@@ -184,11 +209,9 @@ impl Verdicts {
         runs.drain(..gone.unwrap_or(0));
     }
 
-    fn known(&self, log: &str, stamp: &Stamp) -> Option<Arc<Vec<Diagnostic>>> {
+    fn known(&self, log: &str, stamp: &Stamp, lately: bool) -> Option<Arc<Vec<Diagnostic>>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known
-            .get(log)
-            .filter(|(of, _)| of == stamp)
-            .map(|(_, found)| found.clone())
+        let is_good = |kept: &&Kept| kept.stamp == *stamp || (lately && kept.effort.is_good(Instant::now()));
+        known.get(log).filter(is_good).map(|kept| kept.found.clone())
     }
 }

@@ -339,6 +339,21 @@ impl Access {
         }
     }
 
+    /// Ends the session of a visitor who wants to leave, with all that come of the same session at their provider; gives where the browser ends
+    /// that one, before it comes back to `back`. None where there is no such place.
+    ///
+    /// # Errors
+    /// When the provider does not say where; here it has ended all the same.
+    pub async fn leave(&self, visitor: &Visitor, back: &str) -> Result<Option<String>, Denied> {
+        self.sign_out(visitor);
+        let (Some(grant), Some(provider)) = (&visitor.grant, &self.provider) else {
+            return Ok(None);
+        };
+        self.sessions.close_all(&grant.granted);
+        let left = provider.leave(&grant.granted.token, back).await;
+        left.map_err(Denied::Provider)
+    }
+
     /// The header that gives a browser its session; with an empty value, that takes it back.
     pub fn set_cookie(&self, value: &str, base: &str, secure: bool) -> String {
         let path = if base.is_empty() { "/" } else { base };

@@ -227,6 +227,15 @@ impl Sessions {
     pub fn close(&self, key: &Key) {
         self.lock().remove(key);
     }
+
+    /// Ends all that come of the same session at a provider.
+    pub fn close_all(&self, granted: &Granted) {
+        let Some(session) = &granted.session else { return };
+        self.lock().retain(|_, open| {
+            let other = open.visitor.grant.as_ref().map(|grant| &grant.granted);
+            !other.is_some_and(|other| other.session.as_ref() == Some(session) && other.subject == granted.subject)
+        });
+    }
 }
 
 #[cfg(test)]
@@ -284,12 +293,42 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn sessions_of_one_at_the_provider_end_together() {
+        let (sessions, now) = (Sessions::new(Terms::CLUSTER), Instant::now());
+        let granted = |subject: &str, session: Option<&str>| Granted {
+            token: "t".to_owned(),
+            subject: subject.to_owned(),
+            session: session.map(str::to_owned),
+            until: now + Duration::from_secs(300),
+            refresh: None,
+        };
+        let open = |subject, session| {
+            let grant = Grant::new(granted(subject, session), now);
+            digest(&sessions.open(subject, live(), Some(grant), now))
+        };
+        let all = [
+            open("ann", Some("s1")),
+            open("ann", Some("s1")),
+            open("ann", Some("s2")),
+            open("ann", None),
+            open("bob", Some("s1")),
+            digest(&sessions.open("ann", live(), None, now)),
+        ];
+        let are_open = || all.map(|key| sessions.find(&key, now, false).is_some());
+        sessions.close_all(&granted("ann", None));
+        assert_eq!(are_open(), [true; 6]);
+        sessions.close_all(&granted("ann", Some("s1")));
+        assert_eq!(are_open(), [false, false, true, true, true, true]);
+    }
+
+    #[tokio::test]
     async fn what_lasts_as_long_as_a_session_is_told_of_its_end() {
         let (sessions, now) = (Sessions::new(Terms::CLUSTER), Instant::now());
         let granted = |seconds, refresh: Option<&str>| {
             let granted = Granted {
                 token: "t".to_owned(),
                 subject: "ann".to_owned(),
+                session: None,
                 until: now + Duration::from_secs(seconds),
                 refresh: refresh.map(str::to_owned),
             };

@@ -28,7 +28,7 @@ pub struct Streams {
 #[derive(Debug)]
 pub struct Place {
     streams: Streams,
-    holders: [Holder; 3],
+    holders: Vec<Holder>,
 }
 
 impl Streams {
@@ -38,16 +38,26 @@ impl Streams {
 
     /// A place for one more stream of a session of a visitor; none where there are too many.
     pub fn enter(&self, session: Key, who: &str) -> Option<Place> {
-        let holders = [
-            Holder::Session(session),
-            Holder::Visitor(who.to_owned()),
-            Holder::Everybody,
-        ];
+        self.take(vec![
+            (Holder::Session(session), OF_SESSION),
+            (Holder::Visitor(who.to_owned()), OF_VISITOR),
+            (Holder::Everybody, IN_ALL),
+        ])
+    }
+
+    /// A place for one more stream where there are no sessions; none where there are too many.
+    pub fn enter_unknown(&self) -> Option<Place> {
+        self.take(vec![(Holder::Everybody, IN_ALL)])
+    }
+
+    /// A place among those of each holder, if all of them have fewer than they may.
+    fn take(&self, holders: Vec<(Holder, usize)>) -> Option<Place> {
         let mut open = self.lock();
-        let has_room = |(holder, most): (&Holder, usize)| open.get(holder).is_none_or(|count| *count < most);
-        if !holders.iter().zip([OF_SESSION, OF_VISITOR, IN_ALL]).all(has_room) {
+        let has_room = |(holder, most): &(Holder, usize)| open.get(holder).is_none_or(|count| count < most);
+        if !holders.iter().all(has_room) {
             return None;
         }
+        let holders: Vec<Holder> = holders.into_iter().map(|(holder, _)| holder).collect();
         for holder in &holders {
             *open.entry(holder.clone()).or_default() += 1;
         }
@@ -97,7 +107,9 @@ mod tests {
         assert_eq!(one.len() + rest.len() + all.len(), IN_ALL);
         drop(one);
         assert!(streams.enter(session(0), "ann").is_some());
-        drop((rest, all));
+        let unknown: Vec<Place> = std::iter::from_fn(|| streams.enter_unknown()).collect();
+        assert_eq!(unknown.len() + rest.len() + all.len(), IN_ALL);
+        drop((rest, all, unknown));
         assert!(streams.lock().is_empty());
     }
 }

@@ -1,23 +1,28 @@
 //! That something a page is about has changed: told by watches and by a followed log, opened with the visitor's own rights for as long as someone
-//! looks. Nothing of what they bring is kept: the page itself is asked for again, so a visitor learns no more than it shows.
+//! looks, and by what this server itself finds out ([`known`]). Nothing of what they bring is kept: the page itself is asked for again, so a
+//! visitor learns no more than it shows.
 
 use std::fmt::Debug;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::{AsyncBufReadExt, StreamExt};
 use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use kube::ResourceExt;
-use kube::api::{Api, DynamicObject, ListParams, LogParams, WatchEvent, WatchParams};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, LogParams, WatchEvent, WatchParams};
 use serde::de::DeserializeOwned;
+use stoke_history::index::Index;
 use stoke_history::rest::Query;
+use stoke_model::crd::SparkConnect;
 use stoke_model::names;
+use stoke_quality::ledger::Ledger;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::row::status;
-use super::{Live, Refusal, applications, pods};
+use super::{Live, Refusal, applications, known, pods};
 use crate::address;
 
 /// Between the end of a watch and the next one.
@@ -38,6 +43,7 @@ const ENDED: Duration = Duration::from_secs(10);
 /// What a page is about, as far as it changes by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
+    /// Applications of a cluster, runs of the history, or both.
     Applications,
     Application {
         namespace: String,
@@ -50,6 +56,22 @@ pub enum Subject {
         pod: Option<String>,
     },
     Cluster,
+    ConnectServers,
+    /// A run of the history, by its application's id.
+    Run(String),
+    /// Verdicts on data.
+    Verdicts,
+}
+
+/// What changes are told of.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// A cluster as the visitor may see it; none where there are pages of the history alone.
+    pub live: Option<Arc<Live>>,
+    pub index: Arc<Index>,
+    pub verdicts: Option<Arc<Ledger>>,
+    /// Whether all runs of the history are the visitor's to see.
+    pub sees_all_runs: bool,
 }
 
 impl Subject {
@@ -59,6 +81,9 @@ impl Subject {
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         Some(match parts[..] {
             [] | ["history"] => Subject::Applications,
+            ["history", id, ..] => Subject::Run(id.to_owned()),
+            ["data"] | ["data", "contract"] => Subject::Verdicts,
+            ["connect"] => Subject::ConnectServers,
             ["cluster"] | ["cluster", "node"] => Subject::Cluster,
             ["applications", namespace, name] | ["applications", namespace, name, "pods" | "events"] => {
                 Subject::Application {
@@ -79,7 +104,8 @@ impl Subject {
     pub fn spacing(&self) -> Duration {
         Duration::from_millis(match self {
             Subject::Application { .. } => 300,
-            Subject::Applications | Subject::Log { .. } => 500,
+            Subject::Applications | Subject::Log { .. } | Subject::ConnectServers => 500,
+            Subject::Run(_) | Subject::Verdicts => 1000,
             // All pods and nodes are asked for.
             Subject::Cluster => 2000,
         })
@@ -89,7 +115,9 @@ impl Subject {
     pub fn pace(&self) -> Duration {
         Duration::from_secs(match self {
             Subject::Applications | Subject::Application { .. } => 5,
-            Subject::Log { .. } | Subject::Cluster => 10,
+            Subject::Log { .. } | Subject::Cluster | Subject::ConnectServers => 10,
+            // Only what was found out changes them; freshness ends by the clock.
+            Subject::Run(_) | Subject::Verdicts => 30,
         })
     }
 }
@@ -100,6 +128,8 @@ struct Bell {
     changed: Notify,
     /// Objects have, so that there may be another log.
     moved: Notify,
+    /// There will be no more changes.
+    is_over: AtomicBool,
 }
 
 impl Bell {
@@ -117,48 +147,91 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Begins to watch. The first change is told as soon as it does: what came before may have been missed.
-    pub fn of(live: &Arc<Live>, subject: Subject) -> Changes {
+    /// Begins to watch. The first change is told as soon as it does: what came before may have been missed. None where nothing can change.
+    pub fn of(sources: &Sources, subject: Subject) -> Option<Changes> {
         let bell = Arc::<Bell>::default();
         let mut tasks = JoinSet::new();
-        let any = || (String::new(), String::new());
-        match subject {
-            Subject::Applications => match &live.watched {
-                Some(watched) => {
-                    let (mut told, bell) = (watched.told_again(), bell.clone());
-                    bell.of_objects();
-                    tasks.spawn(async move {
-                        while told.changed().await.is_ok() {
-                            bell.of_objects();
-                        }
-                    });
+        let index = sources.index.clone();
+        match (subject, &sources.live) {
+            (Subject::Applications, live) => {
+                if let Some(live) = live {
+                    watch_applications(&mut tasks, live, &bell);
                 }
-                None => {
-                    let kind = applications();
-                    let of = |namespace: &String| Api::namespaced_with(live.client(), namespace, &kind);
-                    let mut all: Vec<Api<DynamicObject>> = live.namespaces().iter().map(of).collect();
-                    if all.is_empty() {
-                        all.push(Api::all_with(live.client(), &kind));
-                    }
-                    watch_all(&mut tasks, live, &bell, all, &any());
+                if sources.sees_all_runs {
+                    let bell = bell.clone();
+                    tasks.spawn(async move { known::runs(&index, || bell.changed.notify_one()).await });
                 }
-            },
-            Subject::Application { namespace, name } => watch_one(&mut tasks, live, &bell, &namespace, &name),
-            Subject::Log { namespace, name, pod } => {
-                watch_one(&mut tasks, live, &bell, &namespace, &name);
-                tasks.spawn(follow(live.clone(), bell.clone(), namespace, name, pod));
             }
-            Subject::Cluster => {
-                watch_all(&mut tasks, live, &bell, live.apis::<Pod>(), &any());
-                watch_all(&mut tasks, live, &bell, vec![Api::<Node>::all(live.client())], &any());
+            (Subject::Run(id), _) => {
+                if !known::goes_on(&index, &id) {
+                    return None;
+                }
+                let bell = bell.clone();
+                tasks.spawn(async move {
+                    known::run(&index, &id, || bell.changed.notify_one()).await;
+                    bell.is_over.store(true, Ordering::Release);
+                    bell.changed.notify_one();
+                });
             }
+            (Subject::Verdicts, _) => {
+                let (ledger, bell) = (sources.verdicts.clone()?, bell.clone());
+                tasks.spawn(async move { known::verdicts(&ledger, || bell.changed.notify_one()).await });
+            }
+            (subject, Some(live)) => watch_objects(&mut tasks, live, &bell, subject),
+            (_, None) => return None,
         }
-        Changes { bell, _tasks: tasks }
+        Some(Changes { bell, _tasks: tasks })
+    }
+
+    /// Whether there will be no more changes.
+    pub fn is_over(&self) -> bool {
+        self.bell.is_over.load(Ordering::Acquire)
     }
 
     /// Waits for the next change.
     pub async fn next(&self) {
         self.bell.changed.notified().await;
+    }
+}
+
+/// Objects of no name of their own.
+fn any() -> (String, String) {
+    (String::new(), String::new())
+}
+
+/// The applications that a visitor may see.
+fn watch_applications(tasks: &mut JoinSet<()>, live: &Arc<Live>, bell: &Arc<Bell>) {
+    match &live.watched {
+        Some(watched) => {
+            let (mut told, bell) = (watched.told_again(), bell.clone());
+            bell.of_objects();
+            tasks.spawn(async move {
+                while told.changed().await.is_ok() {
+                    bell.of_objects();
+                }
+            });
+        }
+        None => watch_all(tasks, live, bell, live.dynamic(&applications()), &any()),
+    }
+}
+
+fn watch_objects(tasks: &mut JoinSet<()>, live: &Arc<Live>, bell: &Arc<Bell>, subject: Subject) {
+    match subject {
+        Subject::Application { namespace, name } => watch_one(tasks, live, bell, &namespace, &name),
+        Subject::Log { namespace, name, pod } => {
+            watch_one(tasks, live, bell, &namespace, &name);
+            tasks.spawn(follow(live.clone(), bell.clone(), namespace, name, pod));
+        }
+        Subject::Cluster => {
+            watch_all(tasks, live, bell, live.apis::<Pod>(), &any());
+            watch_all(tasks, live, bell, vec![Api::<Node>::all(live.client())], &any());
+        }
+        Subject::ConnectServers => {
+            let kind = ApiResource::erase::<SparkConnect>(&());
+            watch_all(tasks, live, bell, live.dynamic(&kind), &any());
+        }
+        // What is not of a cluster's objects.
+        Subject::Applications | Subject::Run(_) | Subject::Verdicts => {}
     }
 }
 
@@ -317,7 +390,17 @@ mod tests {
             ("/applications/n/a/manifest/", "", None),
             ("/applications/n/", "", None),
             ("/sql/", "", None),
-            ("/history/app-1/", "", None),
+            ("/history/app-1/", "", Some(Subject::Run("app-1".to_owned()))),
+            (
+                "/history/app-1/2/stages/stage/",
+                "id=3",
+                Some(Subject::Run("app-1".to_owned())),
+            ),
+            ("/data/", "q=x", Some(Subject::Verdicts)),
+            ("/data/contract/", "id=a", Some(Subject::Verdicts)),
+            ("/connect/", "", Some(Subject::ConnectServers)),
+            ("/compare", "a=x&b=y", None),
+            ("/cost", "", None),
         ] {
             assert_eq!(Subject::of(path, &Query::parse(query)), subject, "{path}?{query}");
         }

@@ -5,6 +5,7 @@
 //! [`row::Row`] is kept for each application.
 
 pub mod changes;
+pub mod known;
 pub mod life;
 pub mod logs;
 pub mod pods;
@@ -185,15 +186,18 @@ impl Live {
 
     /// Objects of the chosen namespaces, page by page; of each only what is made of it is kept.
     async fn list<T>(&self, kind: &ApiResource, made: impl Fn(&DynamicObject) -> T) -> Result<Vec<T>, Refusal> {
-        let mut apis: Vec<Api<DynamicObject>> = self
-            .namespaces
-            .iter()
-            .map(|namespace| Api::namespaced_with(self.client(), namespace, kind))
-            .collect();
-        if apis.is_empty() {
-            apis.push(Api::all_with(self.client(), kind));
+        self.paged(self.dynamic(kind), "", made).await
+    }
+
+    /// Where objects of a kind are asked for: in each of the chosen namespaces, or in all at once.
+    fn dynamic(&self, kind: &ApiResource) -> Vec<Api<DynamicObject>> {
+        match self.namespaces.as_slice() {
+            [] => vec![Api::all_with(self.client(), kind)],
+            chosen => {
+                let of = |namespace: &String| Api::namespaced_with(self.client(), namespace, kind);
+                chosen.iter().map(of).collect()
+            }
         }
-        self.paged(apis, "", made).await
     }
 
     async fn paged<K, T>(&self, apis: Vec<Api<K>>, fields: &str, made: impl Fn(&K) -> T) -> Result<Vec<T>, Refusal>

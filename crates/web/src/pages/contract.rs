@@ -6,7 +6,7 @@ use serde_json::json;
 use stoke_quality::ledger::{Run, Series, Standing, Summary};
 use stoke_quality::outcome::CheckOutcome;
 
-use super::data::{aside, is_bad, state_of, state_of_run, verdict_of};
+use super::data::{AGAIN, aside, is_bad, state_of, state_of_run, verdict_of};
 use super::{MOST_ROWS, Visit, count, plain};
 use crate::page::{Cell, Facts, Note, Page, Row, Section, State, Table};
 use crate::picture::chart::{Axis, Chart};
@@ -30,6 +30,7 @@ pub fn page(visit: &Visit, series: &Series, summary: &Summary, now: i64) -> Page
             (w.applications.to_owned(), format!("{}/", visit.base)),
             (d.data.to_owned(), format!("{}/data/", visit.base)),
         ],
+        live: Some(AGAIN),
         ..Page::default()
     };
     let sections = &mut page.sections;

@@ -17,7 +17,7 @@ const SORTS: [&str; 8] = [
 /// Rows of tables beside that of the contracts.
 const MOST: usize = 100;
 /// How often the page is looked at again, in milliseconds.
-const AGAIN: u32 = 5000;
+pub(super) const AGAIN: u32 = 5000;
 
 /// How a contract stands, as pages have it.
 pub fn state_of(standing: Standing) -> State {

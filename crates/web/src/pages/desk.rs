@@ -5,7 +5,7 @@ use kube::api::DynamicObject;
 use stoke_model::crd::{ConnectState, SparkConnectStatus};
 
 use super::application::Seen;
-use super::{Visit, note, plain};
+use super::{Visit, note, now, plain};
 use crate::address;
 use crate::judge;
 use crate::live::row::millis;
@@ -121,6 +121,21 @@ pub fn sign_in(visit: &Visit, way: &Way<'_>, next: &str, why: Option<String>) ->
     }
 }
 
+/// What a visitor sees who is signed out here, and may be at a provider: `to` leads there.
+pub fn signed_out(visit: &Visit, provider: &str, to: String) -> Page {
+    let p = visit.w.platform();
+    Page {
+        kind: "signed-out",
+        title: p.sign_out.to_owned(),
+        sections: vec![
+            note("about", p.oidc_signed_out),
+            Section::Entrance(format!("{} {provider}", p.oidc_sign_out), to),
+            Section::Actions(vec![(p.sign_in, format!("{}/sign-in", visit.base))]),
+        ],
+        ..Page::default()
+    }
+}
+
 /// The Connect servers.
 pub fn connect(visit: &Visit, servers: &Seen<DynamicObject>) -> Page {
     let (w, p) = (visit.w, visit.w.platform());
@@ -182,6 +197,7 @@ pub fn connect(visit: &Visit, servers: &Seen<DynamicObject>) -> Page {
         kind: "connect",
         title: p.connect.to_owned(),
         sections,
+        live: Some(now::AGAIN),
         ..Page::default()
     }
 }

@@ -14,6 +14,8 @@ use crate::page::{Cell, Page, Row, Section, State, Table};
 const SORTS: [&str; 8] = ["name", "id", "user", "version", "started", "ended", "duration", "state"];
 /// Runs of the same name that make a usual one.
 const ENOUGH: usize = 3;
+/// How often the page is looked at again, in milliseconds.
+const AGAIN: u32 = 5000;
 
 /// What an application cost.
 pub type CostOf<'a> = dyn Fn(&Listed) -> Cell + 'a;
@@ -120,6 +122,7 @@ pub fn page(
         kind: "home",
         title: w.applications.to_owned(),
         rest: Some(format!("{}/api/v1/applications", visit.base)),
+        live: Some(AGAIN),
         sections: attention::without_cluster(visit, data, observed)
             .into_iter()
             .chain([Section::Filter(filter), Section::Table(table)])

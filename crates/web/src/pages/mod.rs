@@ -46,6 +46,8 @@ use crate::words::Words;
 /// Rows of a page of a table, and at most.
 const ROWS: usize = 50;
 const MOST_ROWS: usize = 500;
+/// After how many milliseconds a page of a run that goes on is looked at where nothing tells of changes.
+const AGAIN: u32 = 2000;
 
 /// Why there is no page.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +80,8 @@ pub struct Visit {
     pub query: Query,
     /// What stands before every address.
     pub base: String,
+    /// Whether an open page asks by itself, and no person.
+    pub by_itself: bool,
 }
 
 /// An attempt of an application.
@@ -256,6 +260,7 @@ impl App {
                     current: to == tab,
                 })
                 .collect(),
+            live: (!self.attempt.completed).then_some(AGAIN),
             ..Page::default()
         }
     }

@@ -260,6 +260,7 @@ mod tests {
             here: Here::new("/".to_owned(), &query),
             query,
             base: String::new(),
+            by_itself: false,
         };
         let begun = Instant::now();
         let page = page(&visit, &rows, &[], &[], None, None, now);

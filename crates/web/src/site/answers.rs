@@ -64,12 +64,13 @@ pub(super) fn rendered(status: StatusCode, page: &Page, visit: &Visit, wish: &Wi
     guard::protect(headers);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     // What a session shows stays in no cache; a page that is looked at again says what it has.
-    let (caching, tag) = match page.frame {
-        Some(_) => ("no-store", Some(tag_of(&bytes))),
-        None => ("private, no-cache", None),
+    let caching = match page.frame {
+        Some(_) => "no-store",
+        None => "private, no-cache",
     };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
-    if let Some(tag) = tag {
+    if page.frame.is_some() || page.live.is_some() {
+        let tag = tag_of(&bytes);
         if wish.known == tag && status == StatusCode::OK {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             return response;

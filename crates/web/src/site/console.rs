@@ -38,7 +38,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Pods of an application whose events are asked for, beside its own.
 const EVENTS_OF: usize = 6;
 
-const LIVE: HeaderName = HeaderName::from_static("x-stoke-live");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// A request, without its body.
@@ -59,6 +58,7 @@ impl Call {
             here: Here::new(format!("{}{}", self.wish.base, path_again(&self.path)), &self.query),
             query: self.query.clone(),
             base: self.wish.base.clone(),
+            by_itself: self.wish.by_itself,
         }
     }
 
@@ -122,7 +122,7 @@ pub(super) async fn answer(
         return site.of_api(Request::from_parts(parts, body)).await;
     }
     let is_stream = asked.path == "/live" && reads;
-    let counts = !is_stream && !asked.headers.contains_key(&LIVE);
+    let counts = !is_stream && !asked.wish.by_itself;
     let visitor = match access.visitor(&asked.headers, counts).await {
         Ok(visitor) => visitor,
         Err(_) if is_stream => return plain(StatusCode::UNAUTHORIZED, "Unauthorized\n".to_owned()),
@@ -136,7 +136,7 @@ pub(super) async fn answer(
         Err(_) => return plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n".to_owned()),
     };
     if is_stream {
-        return streams::answer(&access, &asked, &visitor);
+        return streams::answer_visitor(&site, &access, &asked, &visitor).await;
     }
     if is_api {
         return match may_see_run(&access, &visitor, api_id(&asked.path).as_deref()).await {
@@ -280,7 +280,7 @@ fn api_id(path: &str) -> Option<String> {
 }
 
 /// Which runs a visitor may see; none: all. Who has a token sees the runs of applications that it may list, and all when it may list all of them.
-async fn seen_runs(access: &Access, visitor: &Visitor) -> Result<Option<HashSet<String>>, Refusal> {
+pub(super) async fn seen_runs(access: &Access, visitor: &Visitor) -> Result<Option<HashSet<String>>, Refusal> {
     if !access.wants_token() {
         return Ok(None);
     }
@@ -292,7 +292,7 @@ async fn seen_runs(access: &Access, visitor: &Visitor) -> Result<Option<HashSet<
     }
 }
 
-async fn may_see_run(access: &Access, visitor: &Visitor, id: Option<&str>) -> Result<bool, Refusal> {
+pub(super) async fn may_see_run(access: &Access, visitor: &Visitor, id: Option<&str>) -> Result<bool, Refusal> {
     let seen = seen_runs(access, visitor).await?;
     Ok(seen.is_none_or(|seen| id.is_some_and(|id| seen.contains(id))))
 }
@@ -503,7 +503,7 @@ pub(super) async fn findings(site: &Arc<Site>, app: &Application, wanted: bool) 
         return Vec::new();
     };
     let site = site.clone();
-    match tokio::task::spawn_blocking(move || site.verdicts.of(&site.index, &attempt, wanted)).await {
+    match tokio::task::spawn_blocking(move || site.verdicts.of(&site.index, &attempt, wanted, false)).await {
         Ok(Verdict::Found(all)) => all.to_vec(),
         _ => Vec::new(),
     }

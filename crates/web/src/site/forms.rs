@@ -89,14 +89,7 @@ pub(super) async fn posted(access: &Access, asked: Call, visitor: Visitor, body:
         return plain(StatusCode::FORBIDDEN, format!("{}\n", p.wrong_form));
     }
     match asked.path.as_str() {
-        "/sign-out" => {
-            access.sign_out(&visitor);
-            sent_to(
-                &asked,
-                "/",
-                Some(access.set_cookie("", &asked.wish.base, is_secure(&asked.headers))),
-            )
-        }
+        "/sign-out" => provider::leave(access, &asked, &visitor).await,
         "/namespaces" => {
             access.choose(&visitor, namespaces(&form));
             sent_to(&asked, "/", None)

@@ -1,18 +1,28 @@
-//! Signing in with an identity provider: the way there and the way back.
+//! Signing in with an identity provider: the way there and the way back. And the way out, there too.
 
 use axum::response::Response;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
+use stoke_history::rest::Query;
 
-use super::answers::plain;
+use super::answers::{plain, rendered};
 use super::console::{Call, is_secure, sent_to};
 use crate::access::oidc::{Back, Trouble};
 use crate::access::origin::next;
+use crate::access::session::Visitor;
 use crate::access::{Access, Denied};
+use crate::address::Here;
+use crate::pages::desk;
 use crate::words::Words;
 
 /// Where providers have browsers come back to.
 pub(super) const BACK: &str = "/sign-in/oidc/back";
+
+/// An address of this server, as the browser knows it.
+fn own(asked: &Call, path: &str) -> String {
+    let scheme = if is_secure(&asked.headers) { "https" } else { "http" };
+    format!("{scheme}://{}{}{path}", asked.host, asked.wish.base)
+}
 
 /// Sends the browser to the provider.
 pub(super) async fn begin(access: &Access, asked: &Call) -> Response {
@@ -20,10 +30,8 @@ pub(super) async fn begin(access: &Access, asked: &Call) -> Response {
         return plain(StatusCode::NOT_FOUND, "Not Found\n".to_owned());
     };
     let secure = is_secure(&asked.headers);
-    let scheme = if secure { "https" } else { "http" };
-    let redirect = format!("{scheme}://{}{}{BACK}", asked.host, asked.wish.base);
     let begun = provider
-        .begin(&redirect, next(asked.query.first("next").unwrap_or_default()))
+        .begin(&own(asked, BACK), next(asked.query.first("next").unwrap_or_default()))
         .await;
     let begun = begun.and_then(|(to, kept)| match HeaderValue::from_str(&to) {
         Ok(to) => Ok((to, kept)),
@@ -66,6 +74,39 @@ pub(super) async fn end(access: &Access, asked: &Call) -> Response {
         }
         Err(denied) => failed(access, asked, &denied),
     }
+}
+
+/// Ends the session of a visitor. Where their provider lets them end theirs there, it is a page that leads there: a redirection of a form to another
+/// site is what browsers refuse by our policy.
+pub(super) async fn leave(access: &Access, asked: &Call, visitor: &Visitor) -> Response {
+    let secure = is_secure(&asked.headers);
+    let gone = access.set_cookie("", &asked.wish.base, secure);
+    let p = asked.wish.language.words().platform();
+    let mut response = match access.leave(visitor, &own(asked, "/sign-in")).await {
+        Ok(None) => return sent_to(asked, "/", Some(gone)),
+        Ok(Some(to)) => {
+            let mut visit = asked.visit();
+            visit.here = Here::new(format!("{}/sign-in", asked.wish.base), &Query::default());
+            let name = access.provider().map(|provider| provider.name()).unwrap_or_default();
+            let page = desk::signed_out(&visit, name, to);
+            let mut response = rendered(StatusCode::OK, &page, &visit, &asked.wish);
+            let headers = response.headers_mut();
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response
+        }
+        Err(denied) => {
+            let why = reason(asked.wish.language.words(), &denied);
+            tracing::warn!(why, "a visitor could not be signed out at the identity provider");
+            let why = format!("{} {why}", p.oidc_still_in);
+            let kept = access.provider().map(|provider| provider.sealed_reason(&why));
+            let kept = Access::begun_cookie(&kept.unwrap_or_default(), &asked.wish.base, secure);
+            sent_to(asked, "/sign-in", Some(kept))
+        }
+    };
+    if let Ok(gone) = HeaderValue::from_str(&gone) {
+        response.headers_mut().append(header::SET_COOKIE, gone);
+    }
+    response
 }
 
 /// Why no one is signed in, in the visitor's words.

@@ -28,6 +28,9 @@ catalogue! {
     wrong_token: "The API server does not take this token. It may have expired.", "API-сервер не принимает этот токен. Возможно, срок его истёк.";
     oidc_about: "You sign in there, and come back with a token of yours. The API server of the cluster says what it may see.", "Вы входите там и возвращаетесь со своим токеном. Что ему видно, решает API-сервер кластера.";
     oidc_sign_in: "Sign in with", "Войти через";
+    oidc_signed_out: "You are signed out here. At the identity provider you may still be signed in.", "Здесь вы вышли. У провайдера входа сеанс может продолжаться.";
+    oidc_sign_out: "Sign out at", "Выйти и из";
+    oidc_still_in: "You are signed out here, but not at the identity provider.", "Здесь вы вышли, но не у провайдера входа.";
     oidc_no_answer: "The identity provider does not answer:", "Провайдер входа не отвечает:";
     oidc_refused: "The identity provider refuses:", "Провайдер входа отказывает:";
     oidc_wrong: "What the identity provider answers is not taken:", "Ответ провайдера входа не принят:";

@@ -7,8 +7,8 @@ use stoke_history::detail;
 
 use crate::site::{Site, all};
 
-/// The lines of a log whose event's name ends so.
-fn lines(log: &str, event: &str) -> Vec<Value> {
+/// The lines of a log.
+pub fn text(log: &str) -> String {
     let logs = all();
     let source = Source::directory(logs.path());
     let log = source
@@ -21,6 +21,12 @@ fn lines(log: &str, event: &str) -> Vec<Value> {
     for part in &log.parts {
         std::io::Read::read_to_string(&mut source.text(part, 0).unwrap(), &mut text).unwrap();
     }
+    text
+}
+
+/// The lines of a log whose event's name ends so.
+fn lines(log: &str, event: &str) -> Vec<Value> {
+    let text = text(log);
     let told = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     told.filter(|line| line["Event"].as_str().unwrap().ends_with(event))
         .collect()

@@ -24,6 +24,8 @@ pub struct Wanted<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
     pub subject: String,
+    /// The session at the provider, where it names one.
+    pub session: Option<String>,
     /// When it ends, in seconds since 1970.
     pub until: i64,
 }
@@ -89,6 +91,7 @@ pub fn read(token: &str, wanted: &Wanted<'_>) -> Result<Claims, String> {
     match body["sub"].as_str() {
         Some(subject) if !subject.is_empty() => Ok(Claims {
             subject: subject.to_owned(),
+            session: body["sid"].as_str().map(str::to_owned),
             until,
         }),
         _ => Err("the ID token names no one".to_owned()),

@@ -84,6 +84,9 @@ struct Discovered {
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
+    /// OpenID Connect RP-Initiated Logout 1.0, 2.1.
+    #[serde(default)]
+    end_session_endpoint: Option<String>,
 }
 
 /// A sign-in that has begun.
@@ -105,6 +108,8 @@ pub struct Granted {
     pub token: String,
     /// Whom it names.
     pub subject: String,
+    /// Their session at the provider, where it names one.
+    pub session: Option<String>,
     /// When it ends.
     pub until: Instant,
     /// What gets the next one, where the provider gives it.
@@ -162,6 +167,12 @@ fn form(pairs: &[(&str, &str)]) -> String {
         .map(|(name, value)| format!("{name}={}", part(value)))
         .collect();
     pairs.join("&")
+}
+
+/// An endpoint with parameters, beside those that it has.
+fn with_query(endpoint: &str, query: &str) -> String {
+    let joint = if endpoint.contains('?') { '&' } else { '?' };
+    format!("{endpoint}{joint}{query}")
 }
 
 fn now() -> i64 {
@@ -263,16 +274,8 @@ impl Provider {
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
         ]);
-        let joint = if told.authorization_endpoint.contains('?') {
-            '&'
-        } else {
-            '?'
-        };
         let kept = serde_json::to_vec(&begun).unwrap_or_default();
-        Ok((
-            format!("{}{joint}{query}", told.authorization_endpoint),
-            self.seal.close(&kept),
-        ))
+        Ok((with_query(&told.authorization_endpoint, &query), self.seal.close(&kept)))
     }
 
     /// Ends a sign-in: `cookie` is what the browser has kept, the others are what the provider has it come back with. Gives also where to go on.
@@ -331,6 +334,27 @@ impl Provider {
             })),
             false => Err(Trouble::Wrong("the token is someone else's".to_owned())),
         }
+    }
+
+    /// Where a browser ends its session at the provider, which then has it come back to `back` (OpenID Connect RP-Initiated Logout 1.0); none
+    /// where the provider has no such place. The address shows the provider the token that it has given, and is for that browser alone.
+    ///
+    /// # Errors
+    /// When the provider does not say whether there is one, or it is not HTTPS.
+    pub async fn leave(&self, token: &str, back: &str) -> Result<Option<String>, Trouble> {
+        let told = self.discovered().await?;
+        let Some(endpoint) = told.end_session_endpoint else {
+            return Ok(None);
+        };
+        if !is_safe(&endpoint) {
+            return Err(Trouble::Wrong(format!("{} is not HTTPS", shown(&endpoint))));
+        }
+        let query = form(&[
+            ("id_token_hint", token),
+            ("client_id", &self.terms.client_id),
+            ("post_logout_redirect_uri", back),
+        ]);
+        Ok(Some(with_query(&endpoint, &query)))
     }
 
     /// What the provider gives for a code or for a refresh token; nothing where there is no ID token in it.
@@ -395,6 +419,7 @@ impl Provider {
         Ok(Some(Granted {
             token: token.to_owned(),
             subject: claims.subject,
+            session: claims.session,
             until: Instant::now() + left.min(LONG),
             refresh: text("refresh_token").map(str::to_owned),
         }))

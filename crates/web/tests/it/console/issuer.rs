@@ -46,6 +46,8 @@ pub struct Issuer {
     /// Tokens it gave.
     pub given: Mutex<Vec<String>>,
     pub refreshed: Mutex<usize>,
+    /// Sessions that were ended here.
+    pub left: Mutex<Vec<String>>,
 }
 
 fn key() -> EcdsaKeyPair {
@@ -79,10 +81,12 @@ impl Issuer {
             codes: Mutex::default(),
             given: Mutex::default(),
             refreshed: Mutex::default(),
+            left: Mutex::default(),
         });
         let app = Router::new()
             .route("/realms/spark/.well-known/openid-configuration", get(discovery))
             .route("/realms/spark/token", post(token))
+            .route("/realms/spark/logout", get(logout))
             .with_state(issuer.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         issuer
@@ -122,6 +126,30 @@ async fn discovery(State(issuer): State<Arc<Issuer>>) -> Response {
     let told = json!({"issuer": at, "authorization_endpoint": format!("{at}/auth?kc=1"), "token_endpoint": format!("{at}/token"), "jwks_uri": format!("{at}/keys")});
     let told = over(told, &issuer.mischief.lock().unwrap().discovery);
     axum::Json(told).into_response()
+}
+
+/// Ends the session that a token names, if it gave that token to this client and the way back is registered.
+async fn logout(State(issuer): State<Arc<Issuer>>, request: axum::extract::Request) -> Response {
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let of = |name: &str| query.first(name).unwrap_or_default().to_owned();
+    let token = of("id_token_hint");
+    let is_its = issuer.given.lock().unwrap().contains(&token);
+    let registered = [
+        "http://127.0.0.1:26080/sign-in",
+        "https://127.0.0.1:26080/spark/sign-in",
+    ];
+    let back = of("post_logout_redirect_uri");
+    if !is_its || of("client_id") != CLIENT || of("kc") != "1" || !registered.contains(&back.as_str()) {
+        return (StatusCode::BAD_REQUEST, "this does not end anything").into_response();
+    }
+    let body = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&body).unwrap();
+    issuer
+        .left
+        .lock()
+        .unwrap()
+        .push(claims["sid"].as_str().unwrap_or_default().to_owned());
+    (StatusCode::SEE_OTHER, [("location", back)]).into_response()
 }
 
 async fn token(State(issuer): State<Arc<Issuer>>, headers: http::HeaderMap, body: String) -> Response {

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod data;
+mod followed;
 mod issuer;
 mod pages;
 mod provider;
@@ -43,8 +44,9 @@ struct World {
     client: Client,
     router: axum::Router,
     link: String,
+    index: Arc<Index>,
+    logs: tempfile::TempDir,
     _home: tempfile::TempDir,
-    _logs: tempfile::TempDir,
 }
 
 /// A visitor's browser: it keeps cookies.
@@ -66,7 +68,7 @@ impl World {
         };
         let server = ApiServer::start(&config).await.unwrap();
         let logs = real();
-        let index = Index::new(Source::directory(logs.path()), Settings::default(), None);
+        let index = Arc::new(Index::new(Source::directory(logs.path()), Settings::default(), None));
         index.scan().unwrap();
         let access = access(&server);
         let link = access.link().unwrap_or_default();
@@ -78,11 +80,12 @@ impl World {
         };
         World {
             client: server.client(),
-            router: stoke_web::router(Arc::new(index), settings),
+            router: stoke_web::router(index.clone(), settings),
             link,
             server,
+            index,
+            logs,
             _home: home,
-            _logs: logs,
         }
     }
 

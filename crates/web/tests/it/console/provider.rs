@@ -440,3 +440,131 @@ async fn sessions_end_with_their_tokens_unless_those_are_renewed() {
     })
     .await;
 }
+
+/// The answer of the provider to a browser that is led there.
+async fn at_the_provider(address: &str) -> String {
+    let rest = address.strip_prefix("http://").unwrap();
+    let (host, path) = rest.split_once('/').unwrap();
+    let mut stream = tokio::net::TcpStream::connect(host).await.unwrap();
+    let head = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_out_ends_the_session_at_the_provider_too() {
+    let meeting = Meeting::new().await;
+    let world = &meeting.world;
+    let endpoint = format!("{}/logout?kc=1", meeting.issuer.address);
+    meeting.with(|known| known.discovery = json!({ "end_session_endpoint": endpoint }));
+    let status = async |browser: &Browser| world.get(browser, "/check/").await.status;
+    let sign_in = async |session: &str| {
+        meeting.with(|known| known.claims = json!({ "sid": session }));
+        meeting.sign_in().await
+    };
+    let (ann, beside, other) = (sign_in("s1").await, sign_in("s1").await, sign_in("s2").await);
+    let leave = async |browser: &Browser, more: &[(&str, &str)]| {
+        let csrf = csrf_of(&world.get(browser, "/check/").await);
+        let origin = format!("http://{HOST}");
+        let headers = [&[("origin", origin.as_str())], more].concat();
+        world
+            .post(browser, "/sign-out", &headers, &format!("csrf={csrf}"))
+            .await
+    };
+    // Another site's form ends nothing.
+    let forged = world
+        .post(&ann, "/sign-out", &[("origin", "https://evil.example.com")], "csrf=x")
+        .await;
+    assert_eq!(
+        (forged.status, status(&ann).await),
+        (StatusCode::FORBIDDEN, StatusCode::OK)
+    );
+    let mut events = world.follow(&beside, "/").await;
+    let page = leave(&ann, &[]).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
+    assert_eq!(page.header("cache-control"), "no-store");
+    assert!(
+        page.header("set-cookie").starts_with("stoke-session=; "),
+        "{}",
+        page.header("set-cookie")
+    );
+    // Here it has ended before the browser goes anywhere, in every browser of that session there, and their streams with it.
+    assert_eq!(
+        [status(&ann).await, status(&beside).await, status(&other).await],
+        [StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED, StatusCode::OK]
+    );
+    events.until("end", super::streams::SECOND).await;
+    assert!(meeting.issuer.left.lock().unwrap().is_empty());
+    let text = page.text();
+    let link = text.split("class=\"entrance\" href=\"").nth(1).expect("a way there");
+    let link = link
+        .split('"')
+        .next()
+        .unwrap()
+        .replace("&amp;", "&")
+        .replace("&#38;", "&");
+    let answer = at_the_provider(&link).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 303") && answer.contains(&format!("location: http://{HOST}/sign-in\r\n")),
+        "{answer}"
+    );
+    assert_eq!(*meeting.issuer.left.lock().unwrap(), ["s1"]);
+    // Behind a proxy with TLS and a prefix it comes back to where the browser was.
+    let page = leave(
+        &other,
+        &[("x-forwarded-proto", "https"), ("x-forwarded-prefix", "/spark")],
+    )
+    .await;
+    let back = "post_logout_redirect_uri=https%3A%2F%2F127.0.0.1%3A26080%2Fspark%2Fsign-in";
+    assert!(page.text().contains(back), "{}", page.text());
+    // Who has come with a token of their own has no session there.
+    let page = world.get(&Browser::default(), "/sign-in").await;
+    assert_eq!(page.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_be_signed_out_there_is_signed_out_here() {
+    for (endpoint, said) in [
+        (json!("http://login.example.com/logout"), Some("is not HTTPS")),
+        (json!("javascript:alert(1)"), Some("is not HTTPS")),
+        (Value::Null, None),
+    ] {
+        let meeting = Meeting::new().await;
+        meeting.with(|known| known.discovery = json!({ "end_session_endpoint": endpoint }));
+        let ann = meeting.sign_in().await;
+        let csrf = csrf_of(&meeting.world.get(&ann, "/check/").await);
+        let origin = format!("http://{HOST}");
+        let answer = meeting
+            .world
+            .post(&ann, "/sign-out", &[("origin", &origin)], &format!("csrf={csrf}"))
+            .await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{endpoint}");
+        assert_eq!(
+            meeting.world.get(&ann, "/check/").await.status,
+            StatusCode::UNAUTHORIZED
+        );
+        let cookies: Vec<&str> = answer
+            .headers
+            .get_all("set-cookie")
+            .iter()
+            .map(|one| one.to_str().unwrap())
+            .collect();
+        assert!(
+            cookies.iter().any(|one| one.starts_with("stoke-session=; ")),
+            "{cookies:?}"
+        );
+        match said {
+            None => assert_eq!(answer.header("location"), "/"),
+            Some(said) => {
+                assert_eq!(answer.header("location"), "/sign-in");
+                let page = meeting.world.get(&Browser::of(&answer), "/sign-in").await.text();
+                assert!(
+                    page.contains("but not at the identity provider") && page.contains(said),
+                    "{page}"
+                );
+            }
+        }
+    }
+}

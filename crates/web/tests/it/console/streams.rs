@@ -5,17 +5,21 @@ use std::sync::Mutex;
 use super::*;
 
 /// A stream, as a browser reads it.
-struct Events {
-    status: StatusCode,
+pub struct Events {
+    pub status: StatusCode,
     headers: http::HeaderMap,
     body: Body,
     text: String,
-    is_over: bool,
+    pub is_over: bool,
 }
 
 impl World {
-    async fn follow(&self, browser: &Browser, page: &str) -> Events {
-        let of: String = page.replace('?', "%3F").replace('=', "%3D").replace('&', "%26");
+    pub async fn follow(&self, browser: &Browser, page: &str) -> Events {
+        let of: String = page
+            .replace('%', "%25")
+            .replace('?', "%3F")
+            .replace('=', "%3D")
+            .replace('&', "%26");
         let request = Request::get(format!("/live?of={of}"))
             .header("host", HOST)
             .header("cookie", &browser.cookie);
@@ -44,7 +48,7 @@ impl World {
 
 impl Events {
     /// The next event; none when the stream is over, or nothing comes.
-    async fn next(&mut self, within: Duration) -> Option<String> {
+    pub async fn next(&mut self, within: Duration) -> Option<String> {
         let deadline = tokio::time::Instant::now() + within;
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
@@ -68,11 +72,11 @@ impl Events {
     }
 
     /// Reads what comes until nothing does for a while.
-    async fn settle(&mut self) {
+    pub async fn settle(&mut self) {
         while self.next(Duration::from_millis(1200)).await.is_some() {}
     }
 
-    async fn until(&mut self, name: &str, within: Duration) -> Duration {
+    pub async fn until(&mut self, name: &str, within: Duration) -> Duration {
         let begun = Instant::now();
         loop {
             let event = self.next(within.saturating_sub(begun.elapsed())).await;
@@ -85,12 +89,12 @@ impl Events {
 }
 
 /// Rules that also let watch.
-fn watches(resources: &[(&str, &str)]) -> Value {
+pub fn watches(resources: &[(&str, &str)]) -> Value {
     let rule = |(group, resource): &(&str, &str)| json!({"apiGroups": [group], "resources": [resource], "verbs": ["get", "list", "watch"]});
     resources.iter().map(rule).collect()
 }
 
-const SECOND: Duration = Duration::from_secs(1);
+pub const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_is_on_the_page_within_a_second() {
@@ -360,7 +364,9 @@ async fn streams_are_of_pages_that_change_and_for_who_has_a_session() {
         ("/?q=x&state=running", StatusCode::OK),
         ("/cluster/", StatusCode::OK),
         ("/check/", StatusCode::NOT_FOUND),
+        // It is not there, and has ended.
         ("/history/app-1/", StatusCode::NOT_FOUND),
+        ("/compare", StatusCode::NOT_FOUND),
         ("", StatusCode::NOT_FOUND),
         ("//evil.example.com/", StatusCode::NOT_FOUND),
         ("https://evil.example.com/x", StatusCode::NOT_FOUND),
