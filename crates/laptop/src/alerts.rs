@@ -49,7 +49,7 @@ impl Monitors {
             let answer = json(&url).await?;
             let series = answer["data"]["result"].as_array().map(Vec::as_slice);
             let series = series.ok_or_else(|| failed(&url, "the answer is not Prometheus'"))?;
-            alerts = together(alerts, of_prometheus(series, step, until), step);
+            alerts = together(alerts, of_prometheus(series, step, until));
         }
         Ok(alerts)
     }

@@ -120,15 +120,15 @@ pub fn of_prometheus(series: &[Value], step: SignedDuration, until: Timestamp) -
     alerts
 }
 
-/// Both together: what Prometheus saw stands, with Alertmanager's words and its exact begin for what fires in both.
+/// Both together: what fires is Alertmanager's to say, with its words; what it forgot is Prometheus'. Where both have one it began when the first of them saw it:
+/// Prometheus writes `ALERTS` some evaluations late after a start, Alertmanager may have been started later.
 ///
 /// Alertmanager may have labels that Prometheus adds on the way (`external_labels`): one is the same alert when all labels of `ALERTS` are its own.
 #[must_use]
-pub fn together(alertmanager: Vec<Alert>, prometheus: Vec<Alert>, step: SignedDuration) -> Vec<Alert> {
+pub fn together(alertmanager: Vec<Alert>, prometheus: Vec<Alert>) -> Vec<Alert> {
     let is_same = |known: &Alert, seen: &Alert| {
-        let apart = known.began.duration_since(seen.began).abs();
-        // Prometheus evaluates between two steps, and sends what it found after that.
-        apart <= step * 2
+        let is_of_its_time = seen.ended.is_none_or(|ended| known.began <= ended);
+        is_of_its_time
             && seen
                 .labels
                 .iter()
@@ -137,7 +137,7 @@ pub fn together(alertmanager: Vec<Alert>, prometheus: Vec<Alert>, step: SignedDu
     let mut all = alertmanager;
     for seen in prometheus {
         match all.iter_mut().find(|known| is_same(known, &seen)) {
-            Some(known) => known.ended = known.ended.or(seen.ended),
+            Some(known) => known.began = known.began.min(seen.began),
             None => all.push(seen),
         }
     }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_alert_of_both_is_one_with_the_words_of_one_and_the_end_of_the_other() {
+    fn the_same_alert_of_both_is_one_and_what_is_over_is_another() {
         let external = &[("alertname", "Failed"), ("app", "etl"), ("cluster", "one")];
         let known = vec![alert(external, "etl failed", 12, None)];
         let seen = vec![
@@ -255,9 +255,9 @@ mod tests {
             alert(&[("alertname", "Failed"), ("app", "other")], "", 10, None),
         ];
         assert_eq!(
-            together(known, seen, STEP),
+            together(known, seen),
             [
-                alert(external, "etl failed", 12, Some(60)),
+                alert(external, "etl failed", 10, None),
                 alert(FAILED, "", -300, Some(-200)),
                 alert(&[("alertname", "Failed"), ("app", "other")], "", 10, None),
             ]

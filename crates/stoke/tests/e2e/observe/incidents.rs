@@ -59,7 +59,7 @@ pub fn asked(context: &Context) -> Result<(), Failed> {
     let home = context.private_home();
     let directory = tempfile::tempdir()?;
     let (one, other) = (free()?, free()?);
-    let until = jiff::Timestamp::now().as_second() + 8;
+    let until = jiff::Timestamp::now().as_second() + 30;
     let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text);
     write("rules.yaml", &rules(until))?;
     write(
@@ -86,7 +86,11 @@ pub fn asked(context: &Context) -> Result<(), Failed> {
     let _prometheus = started(
         directory.path(),
         "prometheus",
-        &arguments(&["--config.file=prometheus.yaml", "--storage.tsdb.path=p"]),
+        &arguments(&[
+            "--config.file=prometheus.yaml",
+            "--storage.tsdb.path=p",
+            "--rules.alert.resend-delay=1s",
+        ]),
         other,
     )?;
     let run = |arguments: &[&str]| -> Result<Output, Failed> {
@@ -117,13 +121,13 @@ pub fn asked(context: &Context) -> Result<(), Failed> {
             .collect())
     };
     // What fires is Alertmanager's to say, with its words.
-    eventually("both alerts fire", Duration::from_secs(20), || {
+    eventually("both alerts fire", Duration::from_secs(28), || {
         let both = listed(&["--alertmanager", &alertmanager_url]).unwrap_or_default();
         both.contains(&"Lasting fires (page): etl is late".to_owned())
             && both.contains(&"Passing fires (ticket): etl failed".to_owned())
     })?;
     // What is over it forgets, and Prometheus knows.
-    eventually("one is over", Duration::from_secs(40), || {
+    eventually("one is over", Duration::from_secs(60), || {
         listed(&["--alertmanager", &alertmanager_url])
             .is_ok_and(|listed| listed == ["Lasting fires (page): etl is late"])
     })?;

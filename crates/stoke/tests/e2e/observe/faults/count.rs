@@ -54,12 +54,16 @@ impl Drop for Begun {
 
 /// An alert fired and was over.
 pub fn note(alert: &'static str, seen: Seen) {
-    ledger(|ledger| drop(ledger.alerts.insert(alert, seen)));
+    ledger(|ledger| {
+        ledger.alerts.insert(alert, seen);
+    });
 }
 
 /// An expression of a panel has data.
 pub fn note_panel(query: &'static str) {
-    ledger(|ledger| drop(ledger.panels.insert(query)));
+    ledger(|ledger| {
+        ledger.panels.insert(query);
+    });
 }
 
 /// All expressions of panels.
