@@ -134,7 +134,7 @@ mod tests {
         );
         assert_eq!(reading.last.as_ref().map(|(at, _)| *at), Some(at));
         reading.tell(Ok(2), at);
-        assert_eq!((reading.value(), reading.trouble), (Some(&2), None));
+        assert_eq!((reading.value(), reading.trouble.as_deref()), (Some(&2), None));
     }
 
     #[test]

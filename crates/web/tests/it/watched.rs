@@ -395,16 +395,15 @@ async fn where_nothing_is_watched_the_pages_say_what_to_do() {
 async fn what_cannot_be_read_is_said_and_not_taken_for_nothing() {
     let watched = board("x");
     watched.change(|now| {
-        let failed = |why: &str| Err(why.to_owned());
         now.alerts
             .as_mut()
             .unwrap()
-            .tell(failed("connection refused"), Timestamp::now());
+            .tell(Err("connection refused".to_owned()), Timestamp::now());
         now.records = Some(Reading::of("/home"));
         now.records
             .as_mut()
             .unwrap()
-            .tell(failed("a.jsonl: line 3"), Timestamp::now());
+            .tell(Err("a.jsonl: line 3".to_owned()), Timestamp::now());
         now.incidents = Some(Reading::of("/home"));
     });
     let site = site(watched);
