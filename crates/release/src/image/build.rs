@@ -1,12 +1,11 @@
 //! An image out of a base and a directory.
 
-use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use stoke_runtime::Runtimes;
 
+use super::assemble::{assemble, write};
 use super::error::BuildError;
 use super::layer::{GZIP_LEVEL, Layer, Tree};
 use super::lock::{self, Lock};
@@ -16,15 +15,14 @@ use super::wheels::{self, Interpreter, Wheels};
 use super::{detect, runtime_base, spec};
 use crate::oci::copy::Watch;
 use crate::oci::media::{self, Compression};
-use crate::oci::registry::{Content, Pushed};
 use crate::oci::unpack::decompressed;
 use crate::oci::{
-    Cache, Config, Descriptor, Digest, Fetched, Hashing, History, Index, Kind, Layout, Location, Manifest, OciError,
-    Parsed, Platform, Repository, Settings, write_archive,
+    Cache, Config, Descriptor, Digest, Fetched, Hashing, Kind, Location, Manifest, OciError, Parsed, Platform,
+    Repository, Settings,
 };
 
 /// Where packages of Python go, below where code goes.
-const PACKAGES: &str = "site-packages";
+pub(super) const PACKAGES: &str = "site-packages";
 
 /// What is wanted.
 #[derive(Debug, Clone)]
@@ -104,19 +102,9 @@ pub struct Written {
 /// A base, with what is asked of it.
 #[derive(Debug)]
 pub struct Base {
-    name: String,
-    repository: Repository,
-    root: Fetched,
-}
-
-/// An image in the making: manifests and what they name.
-struct Image {
-    root: Fetched,
-    entries: Vec<Fetched>,
-    /// Blobs that are the job's own.
-    own: BTreeMap<Digest, (Descriptor, Content)>,
-    /// Blobs of the base.
-    of_base: Vec<Descriptor>,
+    pub(super) name: String,
+    pub(super) repository: Repository,
+    pub(super) root: Fetched,
 }
 
 /// Builds an image and writes it to each of the places.
@@ -391,7 +379,7 @@ fn own_type(bytes: &[u8]) -> Option<String> {
     }))
 }
 
-type OfPlatform = (Platform, Option<Descriptor>);
+pub(super) type OfPlatform = (Platform, Option<Descriptor>);
 
 /// The platforms of the base that are built for, each with its entry of the index.
 fn platforms(base: &Base, wanted: Option<&Platform>) -> Result<Vec<OfPlatform>, BuildError> {
@@ -428,7 +416,11 @@ fn platforms(base: &Base, wanted: Option<&Platform>) -> Result<Vec<OfPlatform>, 
 }
 
 /// The image of the base for one platform, and its configuration.
-async fn of_base(base: &Base, entry: Option<&Descriptor>, cache: &Cache) -> Result<(Manifest, Config), BuildError> {
+pub(super) async fn of_base(
+    base: &Base,
+    entry: Option<&Descriptor>,
+    cache: &Cache,
+) -> Result<(Manifest, Config), BuildError> {
     let place = &base.name;
     let fetched = match entry {
         None => base.root.clone(),
@@ -621,261 +613,4 @@ async fn python_of(
             "name a base with Python, or say which with `python: \"3.10\"` in stoke-image.yaml",
         )),
     }
-}
-
-/// Manifests, configurations and an index over the base's.
-async fn assemble(
-    spec: &Spec,
-    base: &Base,
-    all: &[OfPlatform],
-    layers: &[Layer],
-    packages: bool,
-    request: &Request,
-    cache: &Cache,
-) -> Result<Image, BuildError> {
-    let mut image = Image {
-        root: base.root.clone(),
-        entries: Vec::new(),
-        own: BTreeMap::new(),
-        of_base: Vec::new(),
-    };
-    for layer in layers {
-        let path = cache.path(&layer.descriptor.digest);
-        let content = File::open(&path)
-            .and_then(Content::of)
-            .map_err(|error| OciError::io(&path, &error))?;
-        image
-            .own
-            .insert(layer.descriptor.digest.clone(), (layer.descriptor.clone(), content));
-    }
-    let mut index = Vec::new();
-    for (_, entry) in all {
-        let (manifest, config) = of_base(base, entry.as_ref(), cache).await?;
-        let config = configured(config, spec, base, layers, packages, request.epoch)?;
-        let platform = Platform {
-            other: serde_json::Map::new(),
-            ..config.platform.clone()
-        };
-        let bytes = crate::oci::text(&config)?;
-        let descriptor = Descriptor::of(media::CONFIG, &bytes);
-        let mut stack: Vec<Descriptor> = manifest.layers.iter().map(as_oci).collect();
-        image.of_base.extend(stack.iter().cloned());
-        stack.extend(layers.iter().map(|layer| layer.descriptor.clone()));
-        image.own.insert(
-            descriptor.digest.clone(),
-            (descriptor.clone(), Content::Bytes(bytes.into())),
-        );
-        let mut manifest = Manifest::image(descriptor, stack);
-        manifest.annotations.extend(about_base(base));
-        let bytes = crate::oci::text(&manifest)?;
-        let mut descriptor = Descriptor::of(media::MANIFEST, &bytes);
-        descriptor.platform = Some(platform);
-        index.push(descriptor.clone());
-        image.entries.push(Fetched { descriptor, bytes });
-    }
-    image.of_base.sort_by(|a, b| a.digest.cmp(&b.digest));
-    image.of_base.dedup_by(|a, b| a.digest == b.digest);
-    let single = image.entries.len() == 1 && (all[0].1.is_none() || request.platform.is_some());
-    match image.entries.pop() {
-        Some(only) if single => image.root = only,
-        last => {
-            image.entries.extend(last);
-            let mut index = Index::new(index);
-            index.annotations.extend(about_base(base));
-            let bytes = crate::oci::text(&index)?;
-            image.root = Fetched {
-                descriptor: Descriptor::of(media::INDEX, &bytes),
-                bytes,
-            };
-        }
-    }
-    Ok(image)
-}
-
-/// The same blob by the name that OCI has for its kind.
-fn as_oci(layer: &Descriptor) -> Descriptor {
-    let media_type = match media::compression(&layer.media_type) {
-        Some(Compression::None) => media::LAYER_TAR,
-        Some(Compression::Gzip) => media::LAYER_GZIP,
-        Some(Compression::Zstd) => media::LAYER_ZSTD,
-        None => layer.media_type.as_str(),
-    };
-    Descriptor {
-        media_type: media_type.to_owned(),
-        ..layer.clone()
-    }
-}
-
-fn about_base(base: &Base) -> [(String, String); 2] {
-    // A path says where it was built; what it was built on is in the digest.
-    let name = match base.name.starts_with("oci:") || base.name.starts_with("archive:") {
-        true => base.name.split(':').next().unwrap_or_default().to_owned(),
-        false => base.name.clone(),
-    };
-    [
-        ("org.opencontainers.image.base.name".to_owned(), name),
-        (
-            "org.opencontainers.image.base.digest".to_owned(),
-            base.root.descriptor.digest.to_string(),
-        ),
-    ]
-}
-
-/// The base's configuration with what the job adds.
-fn configured(
-    mut config: Config,
-    spec: &Spec,
-    base: &Base,
-    layers: &[Layer],
-    packages: bool,
-    epoch: u64,
-) -> Result<Config, BuildError> {
-    let created = jiff::Timestamp::from_second(i64::try_from(epoch).unwrap_or(0));
-    let created = created
-        .map_err(|error| {
-            BuildError::input(
-                "stoke::build::spec",
-                format!("SOURCE_DATE_EPOCH: {error}"),
-                "write seconds since 1970",
-            )
-        })?
-        .to_string();
-    config
-        .platform
-        .other
-        .insert("created".to_owned(), created.clone().into());
-    // Who built the base did not build this.
-    config.platform.other.shift_remove("author");
-    for layer in layers {
-        config.rootfs.diff_ids.push(layer.diff_id.clone());
-        config.history.push(History {
-            created: Some(created.clone()),
-            created_by: Some(layer.made_by.clone()),
-            ..History::default()
-        });
-    }
-    let run = &mut config.config;
-    for (name, value) in &spec.env {
-        run.set_variable(name, value);
-    }
-    let app = match spec.app.as_str() {
-        "/" => "",
-        app => app,
-    };
-    let mut paths: Vec<String> = Vec::new();
-    if packages {
-        paths.push(format!("{app}/{PACKAGES}"));
-    }
-    if !app.is_empty() {
-        paths.push(app.to_owned());
-    }
-    if !spec.env.contains_key("PYTHONPATH") && !paths.is_empty() {
-        paths.extend(
-            run.variable("PYTHONPATH")
-                .filter(|known| !known.is_empty())
-                .map(str::to_owned),
-        );
-        run.set_variable("PYTHONPATH", &paths.join(":"));
-    }
-    run.labels.extend(about_base(base));
-    run.labels.extend(spec.labels.clone());
-    if let Some(workdir) = &spec.workdir {
-        run.working_dir.clone_from(workdir);
-    }
-    if let Some(user) = &spec.user {
-        run.user.clone_from(user);
-    } else if run.user.is_empty() {
-        run.user = super::layer::OWNER.to_string();
-    }
-    if let Some(entrypoint) = &spec.entrypoint {
-        run.entrypoint.clone_from(entrypoint);
-    }
-    if let Some(cmd) = &spec.cmd {
-        run.cmd.clone_from(cmd);
-    }
-    Ok(config)
-}
-
-/// Writes an image to a place: blobs, manifests of platforms, the name last.
-async fn write(
-    image: &Image,
-    base: &Base,
-    location: &Location,
-    builder: &Builder,
-    watch: &dyn Watch,
-) -> Result<Written, BuildError> {
-    let place = location.to_string();
-    if let Location::Archive(path, name) = location {
-        let directory = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        std::fs::create_dir_all(directory).map_err(|error| OciError::io(directory, &error))?;
-        let staging = tempfile::Builder::new()
-            .prefix(".image-")
-            .tempdir_in(directory)
-            .map_err(|error| OciError::io(directory, &error))?;
-        let layout = Layout::create(staging.path())?;
-        let written = write_to(
-            image,
-            base,
-            &Repository::Layout(layout.clone()),
-            name.as_deref(),
-            place,
-            builder,
-            watch,
-        )
-        .await?;
-        write_archive(&layout, path)?;
-        return Ok(written);
-    }
-    let target = Repository::create(location, &builder.settings)?;
-    let tag = location.name();
-    if tag.as_deref().is_some_and(|tag| tag.starts_with("sha256:")) {
-        let message = format!("`{place}` has a digest, which the image will have by what is in it");
-        return Err(BuildError::input("stoke::build::path", message, "name a tag"));
-    }
-    write_to(image, base, &target, tag.as_deref(), place, builder, watch).await
-}
-
-async fn write_to(
-    image: &Image,
-    base: &Base,
-    target: &Repository,
-    tag: Option<&str>,
-    place: String,
-    builder: &Builder,
-    watch: &dyn Watch,
-) -> Result<Written, BuildError> {
-    let mut written = Written {
-        place,
-        found: 0,
-        mounted: 0,
-        sent: 0,
-        bytes: 0,
-    };
-    let mut count = |pushed: Pushed, size: u64| match pushed {
-        Pushed::Found => written.found += 1,
-        Pushed::Mounted => written.mounted += 1,
-        Pushed::Sent => {
-            written.sent += 1;
-            written.bytes += size;
-        }
-    };
-    for blob in &image.of_base {
-        watch.begins(blob);
-        let pushed = target
-            .put_from(&base.repository, blob, &builder.cache, &|bytes| watch.moved(bytes))
-            .await?;
-        count(pushed, blob.size);
-    }
-    for (descriptor, content) in image.own.values() {
-        watch.begins(descriptor);
-        count(target.put_content(descriptor, content.clone()).await?, descriptor.size);
-    }
-    for entry in &image.entries {
-        target.put_entry(entry).await?;
-    }
-    target.put_manifest(&image.root, tag).await?;
-    Ok(written)
 }

@@ -12,6 +12,7 @@
 //!
 //! Nothing of the machine shows in the result: no time, user, path, umask, locale or order of files. Nothing is executed of the job or of its packages.
 
+mod assemble;
 pub mod build;
 pub mod containerfile;
 pub mod detect;

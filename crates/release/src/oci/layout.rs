@@ -136,7 +136,7 @@ impl Layout {
     /// Content that is not what the descriptor says; a directory that cannot be written.
     pub fn put_blob(&self, descriptor: &Descriptor, content: impl Read) -> OciResult<()> {
         let path = self.blob_path(&descriptor.digest);
-        if path.metadata().is_ok_and(|known| known.len() == descriptor.size) {
+        if self.has(descriptor) {
             return Ok(());
         }
         let folder = self.directory.join("blobs/sha256");
@@ -189,25 +189,14 @@ impl Layout {
     /// # Errors
     /// An index that cannot be read.
     pub fn referrers(&self, digest: &Digest) -> OciResult<Vec<Descriptor>> {
-        let mut found = Vec::new();
-        for entry in self.index()?.manifests {
-            if !media::is_manifest(&entry.media_type) {
-                continue;
-            }
-            let fetched = self.manifest(&entry)?;
-            let Ok(manifest) = serde_json::from_slice::<Manifest>(&fetched.bytes) else {
-                continue;
-            };
-            if manifest
-                .subject
-                .as_ref()
-                .is_some_and(|subject| subject.digest == *digest)
-            {
-                found.push(referrer(&fetched.descriptor, &manifest));
-            }
-        }
-        found.dedup_by(|a, b| a.digest == b.digest);
-        Ok(found)
+        about(&self.index()?, digest, |entry| self.manifest(entry))
+    }
+
+    /// Whether a blob of this name and size is there.
+    #[must_use]
+    pub fn has(&self, descriptor: &Descriptor) -> bool {
+        let known = self.blob_path(&descriptor.digest).metadata();
+        known.is_ok_and(|known| known.len() == descriptor.size)
     }
 
     fn lock(&self) -> OciResult<File> {
@@ -228,6 +217,34 @@ impl Layout {
         file.write_all(bytes).map_err(OciError::at(&path))?;
         persist(file, &path)
     }
+}
+
+/// Entries of an index that are about an image.
+pub(super) fn about(
+    index: &Index,
+    digest: &Digest,
+    load: impl Fn(&Descriptor) -> OciResult<Fetched>,
+) -> OciResult<Vec<Descriptor>> {
+    let mut found = Vec::new();
+    for entry in index
+        .manifests
+        .iter()
+        .filter(|entry| media::is_manifest(&entry.media_type))
+    {
+        let fetched = load(entry)?;
+        let Ok(manifest) = serde_json::from_slice::<Manifest>(&fetched.bytes) else {
+            continue;
+        };
+        if manifest
+            .subject
+            .as_ref()
+            .is_some_and(|subject| subject.digest == *digest)
+        {
+            found.push(referrer(entry, &manifest));
+        }
+    }
+    found.dedup_by(|a, b| a.digest == b.digest);
+    Ok(found)
 }
 
 /// The entry of a list of referrers.

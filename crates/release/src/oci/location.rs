@@ -57,9 +57,10 @@ impl Location {
 fn divided(text: &str, whole: &str) -> OciResult<(PathBuf, Option<String>)> {
     let (path, name) = match text.split_once("@sha256:") {
         Some((path, hex)) => (path, Some(format!("sha256:{hex}"))),
-        None => match text.rsplit_once(':') {
-            Some((path, tag)) if !tag.contains('/') => (path, Some(tag.to_owned())),
-            _ => (text, None),
+        // As skopeo: a name may have colons (`acme/etl:v1`), a path may not.
+        None => match text.split_once(':') {
+            Some((path, name)) => (path, Some(name.to_owned())),
+            None => (text, None),
         },
     };
     if path.is_empty() || name.as_ref().is_some_and(String::is_empty) {
@@ -123,7 +124,7 @@ mod tests {
             ("oci:out", "oci:out", None),
             ("oci:/tmp/a.b/out:v1", "oci:/tmp/a.b/out:v1", Some("v1")),
             ("archive:x.tar:v1", "archive:x.tar:v1", Some("v1")),
-            ("oci:a:b/c", "oci:a:b/c", None),
+            ("oci:a:b/c:v1", "oci:a:b/c:v1", Some("b/c:v1")),
         ] {
             let location: Location = text.parse().unwrap();
             assert_eq!(

@@ -265,11 +265,7 @@ impl Repository {
                 registry.put_blob(path, descriptor, from, content).await
             }
             Self::Layout(layout) => {
-                if layout
-                    .blob_path(&descriptor.digest)
-                    .metadata()
-                    .is_ok_and(|known| known.len() == descriptor.size)
-                {
+                if layout.has(descriptor) {
                     return Ok(Pushed::Found);
                 }
                 let blob = source.blob(descriptor, cache, moved).await?;
@@ -288,11 +284,7 @@ impl Repository {
         match self {
             Self::Registry { registry, path } => registry.put_blob(path, descriptor, None, async || Ok(content)).await,
             Self::Layout(layout) => {
-                if layout
-                    .blob_path(&descriptor.digest)
-                    .metadata()
-                    .is_ok_and(|known| known.len() == descriptor.size)
-                {
+                if layout.has(descriptor) {
                     return Ok(Pushed::Found);
                 }
                 layout.put_blob(descriptor, content.reader()).map(|()| Pushed::Sent)
@@ -346,28 +338,7 @@ impl Repository {
             Self::Registry { registry, path } => registry.referrers(path, digest).await,
             Self::Layout(layout) => layout.referrers(digest),
             // An archive of OCI may have them; `docker save` has none.
-            Self::Archive(archive) => {
-                let mut found = Vec::new();
-                for entry in archive
-                    .index()
-                    .manifests
-                    .iter()
-                    .filter(|entry| media::is_manifest(&entry.media_type))
-                {
-                    let fetched = archive.manifest(entry)?;
-                    let Ok(manifest) = serde_json::from_slice::<Manifest>(&fetched.bytes) else {
-                        continue;
-                    };
-                    if manifest
-                        .subject
-                        .as_ref()
-                        .is_some_and(|subject| subject.digest == *digest)
-                    {
-                        found.push(super::layout::referrer(entry, &manifest));
-                    }
-                }
-                Ok(found)
-            }
+            Self::Archive(archive) => super::layout::about(archive.index(), digest, |entry| archive.manifest(entry)),
         }
     }
 

@@ -1,95 +1,41 @@
 //! One request to a registry, with its tries.
 
+mod answer;
+mod authorize;
+mod settings;
+
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, LOCATION, USER_AGENT, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use serde::Deserialize;
 use stoke_storage::Connector;
 use tokio::sync::Mutex;
 
-use super::challenge::{Challenge, Token, escape};
-use super::credentials::{Credential, Credentials};
+use super::challenge::Challenge;
 use crate::oci::error::{Kind, OciError, OciResult};
+
+use self::authorize::scope;
+pub use self::settings::Settings;
+use self::settings::authorities;
 
 /// What requests carry.
 pub(super) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// Most hops from one address to another.
 const HOPS: usize = 5;
-/// Most of an error's text that is read, in bytes.
-const SAID: usize = 16 << 10;
 /// Largest answer of a token's server and of lists, in bytes.
 const ANSWER: usize = 4 << 20;
 /// Longest wait that a registry may ask for.
 const LONGEST: Duration = Duration::from_secs(60);
-
-/// How a registry is spoken with.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    pub credentials: Credentials,
-    /// Files with certificates of authorities, besides those that the machine trusts.
-    pub authorities: Vec<PathBuf>,
-    /// Directories with a directory per registry (`host:port`), with certificates `*.crt` in it.
-    pub certificates: Vec<PathBuf>,
-    /// How often a request is sent at most.
-    pub tries: u32,
-    /// The first wait before it is sent again; each further one is twice as long.
-    pub wait: Duration,
-    /// How long nothing may move before a try counts as failed.
-    pub idle: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            credentials: Credentials::default(),
-            authorities: Vec::new(),
-            certificates: Vec::new(),
-            tries: 5,
-            wait: Duration::from_millis(300),
-            idle: Duration::from_secs(30),
-        }
-    }
-}
-
-impl Settings {
-    /// As the environment of this process says, and where Docker and Podman keep certificates.
-    #[must_use]
-    pub fn of_this_machine() -> Self {
-        let variable = |name: &str| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        let mut certificates = vec![
-            PathBuf::from("/etc/docker/certs.d"),
-            PathBuf::from("/etc/containers/certs.d"),
-        ];
-        if let Some(home) = variable("HOME") {
-            certificates.insert(0, home.join(".config/containers/certs.d"));
-        }
-        Self {
-            credentials: Credentials::found(variable),
-            certificates,
-            ..Self::default()
-        }
-    }
-}
 
 /// A registry. Clones share connections and tokens.
 #[derive(Clone)]
@@ -422,84 +368,6 @@ impl Registry {
         Tried::Again(self.unavailable(&causes.join(": ")), None)
     }
 
-    /// An answer is passed on, tried again, or an error.
-    async fn judge(&self, call: &Call<'_>, answer: Response<Incoming>) -> Result<Response<Incoming>, Tried> {
-        let status = answer.status();
-        if status.is_success() || status.is_informational() {
-            return Ok(answer);
-        }
-        let wait = answer
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| retry_after(value.to_str().ok()?, jiff::Timestamp::now()));
-        let said = self.said(answer).await;
-        let place = format!("{}/{}", self.inner.host, call.repository);
-        let asked = match &wait {
-            Some(wait) => format!("; it asks to wait {} s", wait.as_secs()),
-            None => String::new(),
-        };
-        Err(match status.as_u16() {
-            429 => {
-                let message = format!("{place}: too many requests{asked}: {said}");
-                let error = OciError::new(Kind::TooManyRequests, message);
-                Tried::Again(error, wait)
-            }
-            408 | 500 | 502 | 503 | 504 => {
-                let message = format!("{place}: the registry fails with {status}{asked}: {said}");
-                Tried::Again(OciError::new(Kind::Unavailable, message), wait)
-            }
-            403 => Tried::Never(OciError::new(
-                Kind::Denied,
-                format!("{place}: refused with {status}: {said}"),
-            )),
-            404 => Tried::Never(OciError::new(Kind::NotFound, format!("{place}: not there: {said}"))),
-            413 | 507 => Tried::Never(OciError::new(
-                Kind::Limit,
-                format!("{place}: the registry has no room for it ({status}): {said}"),
-            )),
-            _ => Tried::Never(OciError::new(
-                Kind::Malformed,
-                format!("{place}: {} was answered with {status}: {said}", call.method),
-            )),
-        })
-    }
-
-    /// What an error says (distribution specification, "Error codes"), on one line.
-    async fn said(&self, answer: Response<Incoming>) -> String {
-        #[derive(Deserialize)]
-        struct Errors {
-            errors: Vec<Error>,
-        }
-        #[derive(Deserialize)]
-        struct Error {
-            #[serde(default)]
-            code: String,
-            #[serde(default)]
-            message: String,
-        }
-        let status = answer.status();
-        let body = self.collect_up_to(answer, SAID).await.unwrap_or_default();
-        let text = match serde_json::from_slice::<Errors>(&body) {
-            Ok(all) => {
-                let all = all
-                    .errors
-                    .into_iter()
-                    .map(|error| format!("{} ({})", error.message, error.code));
-                all.collect::<Vec<_>>().join("; ")
-            }
-            Err(_) => String::from_utf8_lossy(&body)
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .trim()
-                .to_owned(),
-        };
-        match text.is_empty() {
-            true => status.canonical_reason().unwrap_or("no reason").to_owned(),
-            false => stoke_diagnostics::printable(&text.chars().take(300).collect::<String>()),
-        }
-    }
-
     /// A whole answer of a limited size.
     ///
     /// # Errors
@@ -550,164 +418,6 @@ impl Registry {
         }
     }
 
-    /// What is known to answer this scope.
-    async fn known(&self, scope: &str) -> Option<HeaderValue> {
-        let given = self.inner.given.lock().await;
-        let (header, until) = given.get(scope).or_else(|| given.get(""))?;
-        until.is_none_or(|until| Instant::now() < until).then(|| header.clone())
-    }
-
-    /// Answers a challenge: a header, and whether it is by a credential.
-    async fn authorize(
-        &self,
-        call: &Call<'_>,
-        challenge: &Challenge,
-        scope: &str,
-    ) -> Result<(HeaderValue, bool), Tried> {
-        let found = {
-            let (credentials, host, repository) = (
-                self.inner.settings.credentials.clone(),
-                self.inner.host.clone(),
-                call.repository.to_owned(),
-            );
-            // A helper is a process, and may ask its user.
-            let looked = tokio::task::spawn_blocking(move || credentials.find(&host, &repository)).await;
-            looked
-                .map_err(|error| Tried::Never(self.unavailable(&error.to_string())))?
-                .map_err(Tried::Never)?
-        };
-        let with = found.is_some();
-        let (key, header, until) = match challenge {
-            Challenge::Basic => match &found {
-                Some(Credential::Password { user, password }) => (String::new(), basic(user, password), None),
-                _ => {
-                    return Err(Tried::Never(self.unauthorized(
-                        call,
-                        "it wants a user and a password",
-                        false,
-                    )));
-                }
-            },
-            Challenge::Bearer {
-                realm,
-                service,
-                scope: asked,
-            } => {
-                let token = self
-                    .token(
-                        realm,
-                        service.as_deref(),
-                        asked.as_deref().unwrap_or(scope),
-                        scope,
-                        found.as_ref(),
-                    )
-                    .await?;
-                let lives = Duration::from_secs(token.expires_in.unwrap_or(60).clamp(60, 3600));
-                // Not up to its last second.
-                let until = Instant::now() + lives.mul_f32(0.8);
-                let Some(text) = token.text() else {
-                    return Err(Tried::Never(
-                        self.malformed(&format!("{realm} answers without a token")),
-                    ));
-                };
-                (
-                    scope.to_owned(),
-                    HeaderValue::from_str(&format!("Bearer {text}")).ok(),
-                    Some(until),
-                )
-            }
-        };
-        let Some(mut header) = header else {
-            return Err(Tried::Never(self.malformed("a token that is not text")));
-        };
-        header.set_sensitive(true);
-        self.inner.given.lock().await.insert(key, (header.clone(), until));
-        Ok((header, with))
-    }
-
-    /// Asks a token's server: the Docker token specification, and OAuth 2 with a refresh token.
-    async fn token(
-        &self,
-        realm: &str,
-        service: Option<&str>,
-        asked: &str,
-        scope: &str,
-        credential: Option<&Credential>,
-    ) -> Result<Token, Tried> {
-        // What is asked for first may be less than what is needed in all: a push asks for its own scopes.
-        let mut scopes: Vec<&str> = scope.split(' ').filter(|scope| !scope.is_empty()).collect();
-        for scope in asked.split(' ') {
-            if !scope.is_empty() && !scopes.iter().any(|known| covers(known, scope)) {
-                scopes.push(scope);
-            }
-        }
-        let mut pairs: Vec<(&str, &str)> = service.map(|service| ("service", service)).into_iter().collect();
-        pairs.extend(scopes.iter().map(|scope| ("scope", *scope)));
-        let uri: Uri = realm
-            .parse()
-            .map_err(|_| Tried::Never(self.malformed(&format!("`{realm}` is not an address"))))?;
-        self.allowed(&uri).map_err(Tried::Never)?;
-        let request = match credential {
-            Some(Credential::Identity(token)) => {
-                let joined = scopes.join(" ");
-                let mut form = vec![
-                    ("grant_type", "refresh_token"),
-                    ("client_id", "stoke"),
-                    ("refresh_token", token),
-                    ("scope", &joined),
-                ];
-                form.extend(service.map(|service| ("service", service)));
-                Request::post(uri)
-                    .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                    .body(full(encoded(&form)))
-            }
-            other => {
-                let separator = if realm.contains('?') { '&' } else { '?' };
-                let mut request = Request::get(format!("{realm}{separator}{}", encoded(&pairs)));
-                if let Some(Credential::Password { user, password }) = other
-                    && let Some(header) = basic(user, password)
-                {
-                    request = request.header(AUTHORIZATION, header);
-                }
-                request.body(empty())
-            }
-        };
-        let request = request.map_err(|error| Tried::Never(self.malformed(&error.to_string())))?;
-        let answer = self.exchange(request, None).await?;
-        let status = answer.status();
-        if status.is_success() {
-            let body = self
-                .collect(answer, ANSWER as u64, "a token")
-                .await
-                .map_err(|error| Tried::Again(error, None))?;
-            return serde_json::from_slice(&body).map_err(|_| {
-                Tried::Never(self.malformed(&format!("{realm} answers with something else than a token")))
-            });
-        }
-        let wait = answer
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| retry_after(value.to_str().ok()?, jiff::Timestamp::now()));
-        let said = self.said(answer).await;
-        let message = format!("{realm} gives no token for {}: {status}: {said}", self.inner.host);
-        Err(match status.as_u16() {
-            429 => Tried::Again(OciError::new(Kind::TooManyRequests, message), wait),
-            500..=599 => Tried::Again(OciError::new(Kind::Unavailable, message), wait),
-            _ => Tried::Never(OciError::new(Kind::Unauthorized, message)),
-        })
-    }
-
-    fn unauthorized(&self, call: &Call<'_>, said: &str, had: bool) -> OciError {
-        let why = match had {
-            true => "does not take these credentials",
-            false => "wants credentials, and none are kept for it",
-        };
-        OciError::new(
-            Kind::Unauthorized,
-            format!("{}/{}: the registry {why}: {said}", self.inner.host, call.repository),
-        )
-    }
-
     pub(super) fn unavailable(&self, why: &str) -> OciError {
         OciError::new(
             Kind::Unavailable,
@@ -718,39 +428,6 @@ impl Registry {
     pub(super) fn malformed(&self, why: &str) -> OciError {
         OciError::new(Kind::Malformed, format!("{}: {why}", self.inner.host))
     }
-}
-
-/// What a token is needed for.
-fn scope(call: &Call<'_>) -> String {
-    let own = format!("repository:{}:{}", call.repository, call.actions);
-    match call.also {
-        Some(also) if also != call.repository => format!("{own} repository:{also}:pull"),
-        _ => own,
-    }
-}
-
-/// Whether a scope allows what another asks for.
-fn covers(scope: &str, asked: &str) -> bool {
-    match (scope.rsplit_once(':'), asked.rsplit_once(':')) {
-        (Some((name, actions)), Some((wanted, needed))) => {
-            name == wanted
-                && needed
-                    .split(',')
-                    .all(|need| actions.split(',').any(|action| action == need))
-        }
-        _ => scope == asked,
-    }
-}
-
-fn encoded(pairs: &[(&str, &str)]) -> String {
-    let pairs = pairs.iter().map(|(name, value)| format!("{name}={}", escape(value)));
-    pairs.collect::<Vec<_>>().join("&")
-}
-
-fn basic(user: &str, password: &str) -> Option<HeaderValue> {
-    let mut header = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))).ok()?;
-    header.set_sensitive(true);
-    Some(header)
 }
 
 pub(super) fn empty() -> Body {
@@ -791,53 +468,6 @@ fn is_this_machine(authority: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-/// Seconds, or a date (RFC 9110, section 10.2.3).
-fn retry_after(value: &str, now: jiff::Timestamp) -> Option<Duration> {
-    if let Ok(seconds) = value.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new()
-        .parse_timestamp(value.trim())
-        .ok()?;
-    Duration::try_from(date.duration_since(now))
-        .ok()
-        .or(Some(Duration::ZERO))
-}
-
-/// Certificates that are given for a registry.
-fn authorities(host: &str, settings: &Settings) -> OciResult<Vec<CertificateDer<'static>>> {
-    let mut files = settings.authorities.clone();
-    for directory in &settings.certificates {
-        let mut found: Vec<PathBuf> = std::fs::read_dir(directory.join(host))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "crt"))
-            .collect();
-        found.sort();
-        files.extend(found);
-    }
-    let mut all = Vec::new();
-    for file in files {
-        all.extend(certificates(&file)?);
-    }
-    Ok(all)
-}
-
-fn certificates(file: &Path) -> OciResult<Vec<CertificateDer<'static>>> {
-    let failed = |why: String| {
-        OciError::new(Kind::Tls, format!("{}: {why}", file.display())).with_fix("name a file with certificates in PEM")
-    };
-    let text = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let found = found.map_err(|error| failed(error.to_string()))?;
-    match found.is_empty() {
-        true => Err(failed("it has no certificate".to_owned())),
-        false => Ok(found),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -873,27 +503,5 @@ mod tests {
             same_place("https://r.io/v2/", "https://r.io") && !same_place("https://r.io.evil.com/v2/", "https://r.io")
         );
         assert!(!same_place("https://r.io:444/", "https://r.io") && !same_place("http://r.io/", "https://r.io"));
-    }
-
-    #[test]
-    fn waits_are_read() {
-        let now: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        for (text, wanted) in [
-            ("7", Some(7)),
-            (" 0 ", Some(0)),
-            ("Thu, 01 Jan 2026 00:00:09 GMT", Some(9)),
-            ("Wed, 31 Dec 2025 00:00:00 GMT", Some(0)),
-            ("soon", None),
-        ] {
-            assert_eq!(retry_after(text, now).map(|wait| wait.as_secs()), wanted, "{text}");
-        }
-    }
-
-    #[test]
-    fn scopes_cover_others() {
-        assert!(covers("repository:a:pull,push", "repository:a:pull"));
-        assert!(
-            !covers("repository:a:pull", "repository:a:pull,push") && !covers("repository:a:pull", "repository:b:pull")
-        );
     }
 }
