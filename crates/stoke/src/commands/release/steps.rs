@@ -31,7 +31,7 @@ pub struct RecordArguments {
     gate: String,
     /// What it said
     #[arg(long, value_enum)]
-    verdict: Said,
+    verdict: Answer,
     /// File that shows it, for example a comparison of data; it is kept with the release
     #[arg(long, value_name = "FILE")]
     evidence: Option<PathBuf>,
@@ -41,7 +41,7 @@ pub struct RecordArguments {
 
 /// A verdict.
 #[derive(Clone, Copy, clap::ValueEnum)]
-pub enum Said {
+pub enum Answer {
     Pass,
     Fail,
 }
@@ -136,8 +136,8 @@ pub async fn record(arguments: RecordArguments, context: &mut Context) -> Outcom
         None => None,
     };
     let verdict = match arguments.verdict {
-        Said::Pass => Verdict::Pass,
-        Said::Fail => Verdict::Fail,
+        Answer::Pass => Verdict::Pass,
+        Answer::Fail => Verdict::Fail,
     };
     let event = Event::Verified {
         release: release.clone(),
@@ -346,7 +346,7 @@ async fn go(
         let history = History::of(&store.entries().await?);
         return match decide(&history) {
             Ok(plan) => {
-                told(&plan, true, &mut context.terminal);
+                print(&plan, true, &mut context.terminal);
                 Ok(0)
             }
             Err(reasons) => Ok(refused(&reasons, target, &mut context.terminal)),
@@ -359,7 +359,7 @@ async fn go(
     match done {
         Ok((plan, entries)) => {
             store.remember(&entries)?;
-            told(&plan, false, &mut context.terminal);
+            print(&plan, false, &mut context.terminal);
             Ok(0)
         }
         Err(Stopped::Refused(reasons)) => Ok(refused(&reasons, target, &mut context.terminal)),
@@ -368,7 +368,7 @@ async fn go(
     }
 }
 
-fn told(plan: &Plan, only_plan: bool, terminal: &mut Terminal) {
+fn print(plan: &Plan, only_plan: bool, terminal: &mut Terminal) {
     if terminal.format() == Format::Json {
         return terminal.json(&json!({"plan": plan, "done": !only_plan}));
     }
