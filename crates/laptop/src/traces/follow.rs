@@ -14,7 +14,7 @@ use crate::gather;
 
 /// The first pause after a receiver did not take a trace, or a log could not be read; each is twice the one before.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The longest.
+/// It grows no further: a receiver that is back is found within this.
 const LONGEST: Duration = Duration::from_secs(300);
 
 /// Sends the trace of each run whose event log an index knows, once it has ended. It reads what others look at: someone must scan the index.

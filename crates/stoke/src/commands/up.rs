@@ -213,7 +213,8 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         // Of two that start at once the other may answer: ours is the one whose process it is.
         let pid = std::fs::read_to_string(directory.join("pid")).unwrap_or_default();
         let ours = pid.trim().parse().ok() == child.id();
-        let whole = arguments.observe.is_none() || directory.join(ADDRESSES_FILE).exists();
+        let whole = directory.join(HISTORY_FILE).exists()
+            && (arguments.observe.is_none() || directory.join(ADDRESSES_FILE).exists());
         if ours && whole && connect(&directory).await.is_some() {
             let objects = object_store::endpoint(&directory).await.unwrap_or_default();
             let announced = Addresses {

@@ -19,17 +19,16 @@ const PARTS: &str = r"^\S+ \S+ (?P<level>\w+) (?P<logger>[^\s:]+): ";
 /// The beginning of a line of Spark's structured logging (`spark.log.structuredLogging.enabled`, Spark 4.0 and newer).
 const STRUCTURED: &str = r#"{\"ts\":"#;
 
-/// What Spark's structured logging says of the place in a run (`org.apache.spark.internal.LogKeys`), and the attribute it becomes. Others may hold
-/// anything, so they are left out.
-const CONTEXT: [(&str, &str); 8] = [
+/// What Spark's structured logging says of the place in a run (`org.apache.spark.internal.LogKeys`; some loggers write the key in capitals), and the
+/// attribute it becomes. Other keys may hold anything, so they are left out.
+const CONTEXT: [(&str, &str); 7] = [
     ("job_id", "spark.job.id"),
     ("stage_id", "spark.stage.id"),
-    ("stage_attempt_id", "spark.stage.attempt"),
+    ("STAGE_ID", "spark.stage.id"),
+    ("STAGE_ATTEMPT_ID", "spark.stage.attempt"),
     ("task_id", "spark.task.id"),
+    ("task_name", "spark.task.name"),
     ("executor_id", "spark.executor.named"),
-    ("shuffle_id", "spark.shuffle.id"),
-    ("query_id", "spark.streaming.query.id"),
-    ("batch_id", "spark.streaming.batch.id"),
 ];
 
 /// A text of a configuration, in which `$` begins a variable.
@@ -50,11 +49,13 @@ pub fn operators() -> Vec<Value> {
         // Both streams of a container are in one file, and each has its own stack traces.
         json!({"type": "add", "field": "attributes.stream", "value": "EXPR(attributes[\"log.file.path\"] + \" \" + attributes[\"log.iostream\"])"}),
         json!({
-            "type": "recombine", "combine_field": "body", "combine_with": "\n", "source_identifier": "attributes.stream", "overwrite_with": "oldest",
+            "type": "recombine", "combine_field": "body", "source_identifier": "attributes.stream", "overwrite_with": "oldest",
             "is_first_entry": format!("not (body matches `{GOES_ON}`)"), "max_log_size": LARGEST, "force_flush_period": PATIENCE,
         }),
         json!({"type": "remove", "field": "attributes.stream"}),
         json!({"type": "remove", "field": "attributes[\"log.file.path\"]"}),
+        json!({"type": "remove", "field": "attributes[\"log.file.name\"]"}),
+        json!({"type": "remove", "field": "attributes.logtag"}),
         json!({"type": "json_parser", "if": format!("body startsWith \"{STRUCTURED}\""), "parse_to": "attributes.spark", "on_error": "send_quiet"}),
         json!({"type": "regex_parser", "if": format!("body matches `{HEAD}`"), "regex": PARTS, "parse_to": "attributes.spark", "on_error": "send_quiet"}),
         json!({"type": "severity_parser", "if": "attributes.spark?.level != nil", "parse_from": "attributes.spark.level", "on_error": "send_quiet"}),

@@ -328,6 +328,12 @@ fn logs(up: &Up, loki: &str) -> Result<(), Failed> {
         if name == "structured" {
             let raw = found.iter().filter(|(text, _)| text.starts_with("{\"ts\"")).count();
             assert_eq!(raw, 0, "structured lines are read");
+            let tasks = found.iter().filter(|(_, labels)| {
+                labels["spark_task_name"]
+                    .as_str()
+                    .is_some_and(|name| name.contains("in stage 0.0"))
+            });
+            assert!(tasks.count() > 0, "structured lines say of which task they are");
             assert_eq!(
                 labels["exception_type"], "org.apache.spark.api.python.PythonException",
                 "{labels}"
