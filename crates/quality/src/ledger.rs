@@ -48,12 +48,13 @@ pub struct Shelf {
 impl Shelf {
     /// Whether a look has found the same files, unchanged.
     fn is_as(&self, other: &Shelf) -> bool {
-        let is_same = |(one, other): ((&String, &Arc<Series>), (&String, &Arc<Series>))| {
-            one.0 == other.0 && Arc::ptr_eq(one.1, other.1)
-        };
         self.trouble == other.trouble
             && self.contracts.len() == other.contracts.len()
-            && self.contracts.iter().zip(&other.contracts).all(is_same)
+            && self
+                .contracts
+                .iter()
+                .zip(&other.contracts)
+                .all(|(one, other)| one.0 == other.0 && Arc::ptr_eq(one.1, other.1))
     }
 }
 

@@ -374,7 +374,7 @@ impl Comparison<'_> {
         };
         std::thread::scope(|scope| {
             for _ in 0..self.threads {
-                scope.spawn(&work);
+                scope.spawn(work);
             }
         });
         let (tally, trouble) = all.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);

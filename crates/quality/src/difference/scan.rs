@@ -103,7 +103,7 @@ impl Pass<'_> {
         };
         std::thread::scope(|scope| {
             for _ in 0..self.threads.clamp(1, pieces.len().max(1)) {
-                scope.spawn(&work);
+                scope.spawn(work);
             }
         });
         match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {

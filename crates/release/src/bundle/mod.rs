@@ -168,9 +168,9 @@ pub fn images(object: &Value) -> Vec<String> {
 ///
 /// # Errors
 /// An image that the release has no digest of.
-pub fn pin(object: &mut Value, release: &Release) -> Result<(), Diagnostic> {
+pub fn pin(object: &mut Value, release: &Release) -> Result<(), Box<Diagnostic>> {
     each_image(object, &mut |text| {
-        let digest = release.images.get(text).ok_or_else(|| unpinned(text))?;
+        let digest = release.images.get(text).ok_or_else(|| Box::new(unpinned(text)))?;
         *text = pinned(text, digest);
         Ok(())
     })
@@ -257,7 +257,7 @@ pub fn render(
     let mut objects: Vec<Value> = Vec::new();
     for part in release.of(Role::Application) {
         for mut object in applications(&part.path, &content(part))? {
-            pin(&mut object, release).map_err(|error| vec![error])?;
+            pin(&mut object, release).map_err(|error| vec![*error])?;
             let mut object = environment.overlay.apply(object, &environment.namespace);
             let annotations = &mut object["metadata"]["annotations"];
             if !annotations.is_object() {

@@ -76,7 +76,7 @@ async fn tagged(repository: &Repository, tag: &str) -> OciResult<Option<Manifest
         Err(error) => return Err(error),
     };
     match fetched.parse(&repository.place())? {
-        Parsed::Manifest(manifest) => Ok(Some(manifest)),
+        Parsed::Manifest(manifest) => Ok(Some(*manifest)),
         Parsed::Index(_) => Ok(None),
     }
 }

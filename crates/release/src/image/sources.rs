@@ -49,6 +49,9 @@ pub struct Directory {
 #[derive(Debug, Default)]
 pub struct Exclude(Vec<(Vec<Pattern>, bool)>);
 
+/// Paths of files, each with the part that stays below the target.
+pub type Meant<'a> = Vec<(&'a str, &'a str)>;
+
 impl Exclude {
     /// # Errors
     /// A pattern that is not one.
@@ -162,7 +165,7 @@ impl Directory {
     ///
     /// # Errors
     /// A path that leads out of the directory; nothing that is meant.
-    pub fn meant(&self, from: &str) -> Result<(Vec<(&str, &str)>, bool), BuildError> {
+    pub fn meant(&self, from: &str) -> Result<(Meant<'_>, bool), BuildError> {
         if Path::new(from).is_absolute() || from.split('/').any(|part| part == "..") {
             let message = format!("`{from}` leads out of {}", self.root.display());
             return Err(BuildError::input(

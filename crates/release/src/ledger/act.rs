@@ -23,7 +23,7 @@ pub enum Stopped {
     /// What speaks against it; nothing was done.
     Refused(Vec<Diagnostic>),
     /// It was not brought there; the intent is open, and the command given again goes on.
-    NotDelivered(Diagnostic),
+    NotDelivered(Box<Diagnostic>),
     Ledger(LedgerError),
 }
 
@@ -50,7 +50,10 @@ pub async fn carry_out(
         match begin(ledger, &mut entries, &plan).await {
             Ok(None) => return Ok((plan, entries)),
             Ok(Some(intent)) => {
-                deliver.deliver(&plan).await.map_err(Stopped::NotDelivered)?;
+                deliver
+                    .deliver(&plan)
+                    .await
+                    .map_err(|why| Stopped::NotDelivered(Box::new(why)))?;
                 let entries = end(ledger, known, &plan, intent, clock).await?;
                 return Ok((plan, entries));
             }
@@ -95,11 +98,11 @@ async fn end(
     ledger
         .record(known, |history| {
             let open = history.place(&plan.environment).and_then(|place| place.open.as_ref());
-            if !open.is_some_and(|open| open.sequence == intent) {
+            if open.is_none_or(|open| open.sequence != intent) {
                 let place = history.place(&plan.environment);
                 return match place.and_then(|place| place.current()) == Some(&plan.release) {
                     true => Ok(None),
-                    false => Err(Stopped::NotDelivered(
+                    false => Err(Stopped::NotDelivered(Box::new(
                         Diagnostic::new(
                             stoke_diagnostics::Severity::Error,
                             "release-overtaken",
@@ -109,7 +112,7 @@ async fn end(
                             ),
                         )
                         .with_fix("see `stoke release status`, and give the command again if it is still wanted"),
-                    )),
+                    ))),
                 };
             }
             let event = Event::Deployed {

@@ -250,7 +250,7 @@ fn own_artifact(artifacts: &[(String, Artifact)], stem: &str) -> Option<usize> {
 fn by_name(stem: &str) -> (&str, &str) {
     let dashes = stem.match_indices('-').map(|(at, _)| at);
     let begins = |at: &usize| stem[at + 1..].starts_with(|c: char| c.is_ascii_digit());
-    match dashes.filter(begins).last() {
+    match dashes.rev().find(begins) {
         Some(at) => (&stem[..at], &stem[at + 1..]),
         None => (stem, ""),
     }

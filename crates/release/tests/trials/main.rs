@@ -23,9 +23,9 @@ fn main() -> ExitCode {
         beside_packagers::trials(),
         beside_cosign::trials(),
     ]
-        .into_iter()
-        .flatten()
-        .collect();
+    .into_iter()
+    .flatten()
+    .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

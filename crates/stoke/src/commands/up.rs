@@ -126,7 +126,14 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
     };
     watching.files(&context.home, Some(session));
     let receiver = arguments.traces.receiver()?;
-    let history = Beside::start(&context.home, &arguments.pages, watching.board.clone(), receiver, client).await?;
+    let history = Beside::start(
+        &context.home,
+        &arguments.pages,
+        watching.board.clone(),
+        receiver,
+        client,
+    )
+    .await?;
     write_private(&directory.join(LINK_FILE), &history.link)?;
     std::fs::write(directory.join(HISTORY_FILE), format!("http://{}", history.address))?;
     let monitoring = match arguments.observe {

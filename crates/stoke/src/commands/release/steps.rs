@@ -363,7 +363,7 @@ async fn go(
             Ok(0)
         }
         Err(Stopped::Refused(reasons)) => Ok(refused(&reasons, target, &mut context.terminal)),
-        Err(Stopped::NotDelivered(why)) => Err(super::diagnostic(why, 3)),
+        Err(Stopped::NotDelivered(why)) => Err(super::diagnostic(*why, 3)),
         Err(Stopped::Ledger(error)) => Err(super::ledger(error)),
     }
 }
