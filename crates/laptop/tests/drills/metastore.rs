@@ -14,14 +14,15 @@ use super::served::{Call, HANG};
 use super::services::serves;
 use super::stage::Stage;
 
-/// At every address of the machine: it takes no other.
-pub const PORT: u16 = 19083;
+/// Where it listens in each drill, at every address of the machine: drills that run at the same time must not answer for each other.
+const STOPPED: u16 = 19083;
+const HUNG: u16 = 19084;
 /// Where its jars and its configuration are in a pod.
 pub const HOME: &str = "/opt/metastore";
 /// It looks into the JDK's own packages, and has a database of its own in the pod.
 const RUN: &str = "exec 2>&1; java -Xmx400m --add-opens=java.base/java.lang=ALL-UNNAMED --add-opens=java.base/java.net=ALL-UNNAMED \
     --add-opens=java.base/java.util=ALL-UNNAMED --add-opens=java.base/java.util.concurrent=ALL-UNNAMED \
-    -cp '/opt/metastore/conf:/opt/metastore/jars/*' org.apache.hadoop.hive.metastore.HiveMetaStore -p 19083 & echo $! > /tmp/pid; wait $!";
+    -cp '/opt/metastore/conf:/opt/metastore/jars/*' org.apache.hadoop.hive.metastore.HiveMetaStore -p PORT & echo $! > /tmp/pid; wait $!";
 const SITE: &str = "<configuration>
 <property><name>metastore.expression.proxy</name><value>org.apache.hadoop.hive.metastore.DefaultPartitionExpressionProxy</value></property>
 <property><name>metastore.task.threads.always</name><value>org.apache.hadoop.hive.metastore.events.EventCleanerTask</value></property>
@@ -83,17 +84,18 @@ fn bring(directory: &Path) -> Result<(), String> {
     std::fs::write(directory.join("conf/metastore-site.xml"), SITE).map_err(says)
 }
 
-async fn real(stage: &Stage, replicas: u32) -> Result<Given, Failed> {
+async fn real(stage: &Stage, replicas: u32, port: u16) -> Result<Given, Failed> {
+    let run = RUN.replace("PORT", &port.to_string());
     // Of two at once one would have no port.
     let more = json!({"strategy": {"type": "Recreate"}});
-    let probe = json!({"tcpSocket": {"port": PORT}, "periodSeconds": 1});
+    let probe = json!({"tcpSocket": {"port": port}, "periodSeconds": 1});
     stage
-        .service(Kind::Deployment, "hive", replicas, RUN, probe, more)
+        .service(Kind::Deployment, "hive", replicas, &run, probe, more)
         .await?;
     stage.schedule("nightly", "0 3 * * *", "exit 0").await?;
     Ok(vec![
         ("workload", "deployment/hive".to_owned()),
-        ("port", PORT.to_string()),
+        ("port", port.to_string()),
     ])
 }
 
@@ -104,8 +106,8 @@ pub fn drills() -> Vec<Drill> {
             branch: "Hive Metastore 3.1.3 stopped",
             quick: false,
             needs: Some(installed),
-            inject: of_stage!(stage, real(stage, 0).await),
-            symptom: of_stage!(stage, Ok(!serves(stage, "hive", PORT, Call::Thrift).await?)),
+            inject: of_stage!(stage, real(stage, 0, STOPPED).await),
+            symptom: of_stage!(stage, Ok(!serves(stage, "hive", STOPPED, Call::Thrift).await?)),
             person: no_one,
             second: Ending::NothingToDo,
             undone: false,
@@ -116,16 +118,16 @@ pub fn drills() -> Vec<Drill> {
             quick: false,
             needs: Some(installed),
             inject: of_stage!(stage, {
-                let given = real(stage, 1).await?;
+                let given = real(stage, 1, HUNG).await?;
                 stage
-                    .until("it answers", async || serves(stage, "hive", PORT, Call::Thrift).await)
+                    .until("it answers", async || serves(stage, "hive", HUNG, Call::Thrift).await)
                     .await?;
                 for pod in stage.pods_of("hive").await? {
                     stage.exec(&pod, &HANG).await?;
                 }
                 Ok(given)
             }),
-            symptom: of_stage!(stage, Ok(!serves(stage, "hive", PORT, Call::Thrift).await?)),
+            symptom: of_stage!(stage, Ok(!serves(stage, "hive", HUNG, Call::Thrift).await?)),
             person: no_one,
             second: Ending::NothingToDo,
             undone: false,

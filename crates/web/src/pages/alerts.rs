@@ -18,7 +18,7 @@ use crate::words::observe::ObserveWords;
 /// How often the page is looked at again, in milliseconds.
 const AGAIN: u32 = 5000;
 
-/// The page.
+/// What fires first, then every alert there is.
 pub fn page(visit: &Visit, alerts: Option<&Reading<Vec<Firing>>>) -> Page {
     let (w, o) = (visit.w, visit.w.observe());
     let mut page = Page {
