@@ -233,7 +233,10 @@ const MUTATIONS: &[(&str, Mutate)] = &[
         rows.iter().any(|row| row.at.is_some())
     }),
     ("a day later", |random, rows, _| {
-        some(random, rows, |row| Some(row.day += 1))
+        some(random, rows, |row| {
+            row.day += 1;
+            Some(())
+        })
     }),
     ("true is false", |random, rows, _| {
         some(random, rows, |row| row.flag.as_mut().map(|flag| *flag = !*flag))
@@ -280,7 +283,10 @@ const MUTATIONS: &[(&str, Mutate)] = &[
         some(random, rows, |row| row.bytes.first_mut().map(|byte| *byte ^= 1))
     }),
     ("a zero at the end of bytes", |random, rows, _| {
-        some(random, rows, |row| Some(row.bytes.push(0)))
+        some(random, rows, |row| {
+            row.bytes.push(0);
+            Some(())
+        })
     }),
     ("a value of a map is another", |random, rows, _| {
         some(random, rows, |row| {
@@ -293,7 +299,10 @@ const MUTATIONS: &[(&str, Mutate)] = &[
         })
     }),
     ("a number of few values is another", |random, rows, _| {
-        some(random, rows, |row| Some(row.small = (row.small + 1) % 3))
+        some(random, rows, |row| {
+            row.small = (row.small + 1) % 3;
+            Some(())
+        })
     }),
     ("a narrower number", |_, _, layout| {
         layout.types.narrow_id = true;

@@ -1,4 +1,5 @@
 //! Verdicts beside Great Expectations, tables beside the Spark that wrote them, and comparisons of data that are made by the thousand.
+#![allow(clippy::unwrap_used)]
 
 mod difference;
 mod great_expectations;

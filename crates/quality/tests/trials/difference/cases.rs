@@ -304,7 +304,9 @@ pub fn refusals() -> Result<(), Failed> {
         ("a.parquet", keyed("numbr"), &["--key", "did you mean number?"]),
         (
             "a.parquet",
-            named(&|options| drop(options.ignore.insert(text("x")))),
+            named(&|options| {
+                options.ignore.insert(text("x"));
+            }),
             &["--ignore", "`x`"],
         ),
         (
