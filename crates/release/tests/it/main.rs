@@ -1,3 +1,4 @@
 //! Tests of this room that need nothing else.
+#![allow(clippy::unwrap_used)]
 
 mod evidence;

@@ -11,7 +11,7 @@ use libtest_mimic::{Failed, Trial};
 use crate::common::{Context, VERSIONS, expect_code, full, program, repository, stoke};
 
 /// Those whose commands take seconds, and the README; the others are executed in tier `full`.
-const BY_DEFAULT: [&str; 7] = [
+const BY_DEFAULT: [&str; 8] = [
     "README.md",
     "advisories.md",
     "check-metrics.md",

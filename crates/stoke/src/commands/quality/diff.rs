@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use stoke_laptop::interrupt::interrupted;
-use stoke_model::units::{ByteUnit, Memory, people};
+use stoke_model::units::memory::{ByteUnit, Memory};
+use stoke_model::units::people;
 use stoke_quality::QualityError;
 use stoke_quality::difference::{self, DISTANCE, Options, Step, Tolerance, Watch};
 

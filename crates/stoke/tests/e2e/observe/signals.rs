@@ -10,7 +10,8 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 use super::asked::{encoded, get};
-use super::{apply, faults};
+use super::apply;
+use super::faults::manifests::App;
 use crate::common::{Context, eventually, expect_code, repository};
 use crate::up::Up;
 
@@ -246,14 +247,17 @@ pub fn arrive(context: &Context) -> Result<(), Failed> {
     let (_loki, loki) = loki(context, below.path())?;
     let up = Up::start_with(context, &["--otlp", &format!("http://{otlp}")])?;
     apply(&up, SCRIPTS)?;
-    apply(&up, &faults::application("lines", "signals.py", ""))?;
+    apply(&up, &App::new("lines", "signals.py").manifest())?;
     // The first pod makes the directory of logs.
     eventually("a pod has its log", Duration::from_secs(60), || {
         node_logs(&up.home().join("clusters/default")).is_some()
     })?;
     let _collector = collector(context, &up, &loki, below.path())?;
-    let structured = "spark.log.structuredLogging.enabled: \"true\"";
-    apply(&up, &faults::application("structured", "signals.py", structured))?;
+    let structured = App {
+        conf: "spark.log.structuredLogging.enabled: \"true\"",
+        ..App::new("structured", "signals.py")
+    };
+    apply(&up, &structured.manifest())?;
     for name in ["lines", "structured"] {
         let done = [
             "wait",
