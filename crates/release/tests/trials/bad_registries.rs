@@ -11,8 +11,10 @@ use stoke_testkit::{Tier, trial};
 use crate::block;
 use crate::server::{Asked, Reply, Server, ok, status};
 
+type Test = fn() -> Result<(), Failed>;
+
 pub fn trials() -> Vec<Trial> {
-    let all: [(&str, fn() -> Result<(), Failed>); 10] = [
+    let all: [(&str, Test); 10] = [
         ("a blob is what its digest says", lies),
         ("a blob that breaks off goes on", breaks_off),
         ("refusals have their kinds", refusals),

@@ -430,7 +430,9 @@ async fn get(url: &str) -> Outcome<Value> {
         Failure::environment("stoke::metrics::live", format!("{url}: {cause}"))
             .fix("name the address of a Prometheus that runs, such as http://localhost:9090")
     };
-    let bytes = stoke_storage::fetch(url, MOST_BYTES).await.map_err(|error| failed(&error))?;
+    let bytes = stoke_storage::fetch(url, MOST_BYTES)
+        .await
+        .map_err(|error| failed(&error))?;
     let value: Value = serde_json::from_slice(&bytes).map_err(|error| failed(&error))?;
     match value.get("status") {
         Some(status) if status == &json!("success") => Ok(value.get("data").cloned().unwrap_or_default()),

@@ -109,7 +109,7 @@ fn password() -> Option<Vec<u8>> {
     std::env::var_os("COSIGN_PASSWORD").map(OsStringExt::into_vec)
 }
 
-fn private_key(path: &PathBuf) -> Outcome<PrivateKey> {
+fn private_key(path: &Path) -> Outcome<PrivateKey> {
     let text = String::from_utf8_lossy(&read(path)?).into_owned();
     PrivateKey::from_pem(&text, password().as_deref()).map_err(evidence_failure)
 }

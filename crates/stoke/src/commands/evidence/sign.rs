@@ -49,7 +49,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
             "artifact": attached.digest,
         })),
         Format::Text => {
-            context.terminal.out(format!("{name}"));
+            context.terminal.out(name.to_string());
             context
                 .terminal
                 .note(format!("signed by key {}, in {}", key.public().id(), attached.digest));

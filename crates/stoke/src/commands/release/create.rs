@@ -278,7 +278,7 @@ fn source(roots: &[String]) -> Option<Source> {
     };
     Some(Source {
         commit: git(&["rev-parse", "HEAD"])?,
-        changed: git(&["status", "--porcelain", "--", "."])? != "",
+        changed: !git(&["status", "--porcelain", "--", "."])?.is_empty(),
         repository: git(&["remote", "get-url", "origin"])
             .map(|url| without_credentials(&url))
             .unwrap_or_default(),

@@ -27,7 +27,7 @@ use crate::terminal::Terminal;
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Make a release of a job: its files, its images by digest, what the gates say
-    Create(create::Arguments),
+    Create(Box<create::Arguments>),
     /// List releases, and where each is
     List(Kept),
     /// Show a release
@@ -77,7 +77,7 @@ pub struct Places {
 /// Runs the command.
 pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
     match command {
-        Command::Create(arguments) => create::run(arguments, context).await,
+        Command::Create(arguments) => create::run(*arguments, context).await,
         Command::List(kept) => look::list(&kept, context).await,
         Command::Show(one) => look::show(&one, context).await,
         Command::Diff(two) => look::diff(&two, context).await,

@@ -9,8 +9,8 @@ use std::time::Duration;
 use libtest_mimic::Failed;
 use serde_json::Value;
 
-use super::asked::{encoded, get};
 use super::apply;
+use super::asked::{encoded, get};
 use super::faults::manifests::App;
 use crate::common::{Context, eventually, expect_code, repository};
 use crate::up::Up;

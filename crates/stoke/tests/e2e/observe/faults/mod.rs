@@ -46,6 +46,9 @@ const fn alert(name: &'static str, label: &'static str) -> Alert {
     Alert { name, label }
 }
 
+/// What is done to the platform.
+pub type Act = fn(&Stage) -> Result<(), Failed>;
+
 /// What is broken, and how it is repaired.
 pub struct Fault {
     /// As alerts name it.
@@ -56,19 +59,14 @@ pub struct Fault {
     pub silences: &'static [Alert],
     /// Pages of the way there, which are another fault's.
     pub also: &'static [&'static str],
-    pub inject: fn(&Stage) -> Result<(), Failed>,
-    pub meanwhile: Option<fn(&Stage) -> Result<(), Failed>>,
-    pub repair: fn(&Stage) -> Result<(), Failed>,
+    pub inject: Act,
+    pub meanwhile: Option<Act>,
+    pub repair: Act,
 }
 
 impl Fault {
     /// One that fires these, and has nothing special.
-    const fn new(
-        name: &'static str,
-        alerts: &'static [Alert],
-        inject: fn(&Stage) -> Result<(), Failed>,
-        repair: fn(&Stage) -> Result<(), Failed>,
-    ) -> Self {
+    const fn new(name: &'static str, alerts: &'static [Alert], inject: Act, repair: Act) -> Self {
         Fault {
             name,
             alerts,
@@ -90,7 +88,7 @@ impl Fault {
         self
     }
 
-    const fn while_it_is_there(mut self, meanwhile: fn(&Stage) -> Result<(), Failed>) -> Self {
+    const fn while_it_is_there(mut self, meanwhile: Act) -> Self {
         self.meanwhile = Some(meanwhile);
         self
     }
