@@ -5,7 +5,7 @@ mod keygen;
 mod sign;
 mod verify;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use stoke_release::evidence::{EvidenceError, PrivateKey};
 use stoke_release::oci::{Cache, Location, OciError, Repository, Settings};
