@@ -66,6 +66,8 @@ pub enum Form {
     Workload,
     /// A whole number from 1.
     Count,
+    /// A port, 1 to 65535.
+    Port,
     /// The reference of an image.
     Image,
     /// `4.1.4`.

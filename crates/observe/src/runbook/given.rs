@@ -76,6 +76,10 @@ fn refusal(parameter: &Parameter, value: &str) -> Option<String> {
             }
         }
         Form::Count => number(1),
+        Form::Port => match value.parse::<u16>() {
+            Ok(1..) => None,
+            _ => Some("write a port, 1 to 65535".to_owned()),
+        },
         Form::Seconds => number(0),
         Form::Version => {
             let parts: Vec<&str> = value.split('.').collect();
@@ -134,6 +138,7 @@ mod tests {
         for (book, name, good, bad) in [
             ("history-server", "workload", "deployment/history", "history"),
             ("scale-up", "executors", "4", "0"),
+            ("history-server", "port", "18080", "65536"),
             (
                 "driver-crash-loop",
                 "fix",

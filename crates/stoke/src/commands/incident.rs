@@ -337,6 +337,12 @@ fn list(context: &mut Context) -> Outcome<()> {
         context.terminal.json(&json!({ "incidents": all }));
         return Ok(());
     }
+    if all.is_empty() {
+        context
+            .terminal
+            .note("no incident was opened here yet; `stoke incident open TITLE` opens one");
+        return Ok(());
+    }
     let mut rows = vec![["INCIDENT", "SEVERITY", "STATE", "TITLE"].map(str::to_owned).to_vec()];
     for incident in &all {
         let Some(opening) = incident.opening() else {

@@ -111,6 +111,10 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
     });
     let embedded = Embedded::start_default(&context.home, &arguments.size.node()?, serving).await?;
     let directory = embedded.directory().to_path_buf();
+    // Of a cluster that was killed.
+    for file in [HISTORY_FILE, MONITORING_FILE] {
+        let _ = std::fs::remove_file(directory.join(file));
+    }
     write_private(&directory.join("kubeconfig"), &embedded.kubeconfig())?;
     write_private(&directory.join("pid"), &std::process::id().to_string())?;
     // Over a connection: what a page carries to a pod needs one.
@@ -220,8 +224,13 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         // Of two that start at once the other may answer: ours is the one whose process it is.
         let pid = std::fs::read_to_string(directory.join("pid")).unwrap_or_default();
         let ours = pid.trim().parse().ok() == child.id();
+<<<<<<< HEAD
         let whole = directory.join(HISTORY_FILE).exists()
             && (arguments.observe.is_none() || directory.join(ADDRESSES_FILE).exists());
+=======
+        let beside = [Some(HISTORY_FILE), arguments.observe.map(|_| MONITORING_FILE)];
+        let whole = beside.iter().flatten().all(|file| directory.join(file).exists());
+>>>>>>> h-runbooks
         if ours && whole && connect(&directory).await.is_some() {
             let objects = object_store::endpoint(&directory).await.unwrap_or_default();
             let announced = Addresses {

@@ -34,6 +34,32 @@ fn listed(context: &Context) -> Result<(), Failed> {
         &text(&unknown),
         &["stoke::runbook::unknown", "perhaps driver-crash-loop"],
     )?;
+    let slip = stoke(&["runbook", "show", "qouta"])?;
+    expect_code(&slip, 2)?;
+    expect_parts(&text(&slip), &["perhaps quota"])?;
+    // What is wrong with the input is said before a cluster is asked for.
+    let input = stoke(&[
+        "runbook",
+        "run",
+        "history-server",
+        "--workload",
+        "history",
+        "--port",
+        "65536",
+    ])?;
+    expect_code(&input, 2)?;
+    expect_parts(
+        &text(&input),
+        &[
+            "stoke::runbook::parameter",
+            "deployment/NAME",
+            "1 to 65535",
+            "stoke runbook show history-server",
+        ],
+    )?;
+    let none = stoke(&["runbook", "records"])?;
+    expect_code(&none, 0)?;
+    expect_parts(&text(&none), &["no runbook was run from here yet"])?;
     let without_cluster = stoke(&["runbook", "run", "quota", "--application", "etl"])?;
     expect_code(&without_cluster, 3)?;
     expect_parts(&text(&without_cluster), &["stoke::cluster::not-running"])?;

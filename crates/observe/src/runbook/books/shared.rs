@@ -52,7 +52,7 @@ pub const PORT: Parameter = Parameter {
     name: "port",
     what: "The port its pods listen at",
     found: "`kubectl get service`",
-    form: Form::Count,
+    form: Form::Port,
     need: Need::Always,
 };
 pub const STORE: Parameter = Parameter {

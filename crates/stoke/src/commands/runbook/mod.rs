@@ -3,13 +3,15 @@
 mod parameters;
 mod person;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use stoke_laptop::object_store;
 use stoke_laptop::runbook::{Edge, Ended, Journal, Secrets, go_on, journal, run as runs, start};
 use stoke_laptop::session::{self, Place, Session};
-use stoke_observe::runbook::{Ending, Entry, Record, Runbook, all, find, page};
+use stoke_model::manifest::nearest;
+use stoke_observe::runbook::{Ending, Entry, Record, Runbook, all, find, given, page};
 
 use crate::cli::{Context, Target};
 use crate::failure::{Failure, Outcome};
@@ -111,7 +113,9 @@ fn named(name: &str) -> Outcome<&'static Runbook> {
             .iter()
             .map(|book| book.name)
             .filter(|book| book.contains(name) || name.contains(book));
-        let near: Vec<&str> = near.collect();
+        let slip = nearest(name, all().iter().map(|book| book.name));
+        let near: BTreeSet<&str> = near.chain(slip).collect();
+        let near: Vec<&str> = near.into_iter().collect();
         let fix = match near.as_slice() {
             [] => "`stoke runbook list` lists them".to_owned(),
             near => format!("perhaps {}", near.join(" or ")),
@@ -174,10 +178,15 @@ fn who() -> String {
 async fn begin(arguments: RunArguments, context: &mut Context) -> Outcome<u8> {
     let book = named(&arguments.name)?;
     let Given { values, secrets } = arguments.parameters.read()?;
+    let keys: Vec<String> = secrets.0.keys().cloned().collect();
+    let wrong = |wrong: Vec<String>| {
+        Failure::input("stoke::runbook::parameter", wrong.join("\n"))
+            .fix(format!("`stoke runbook show {}` says what it takes", book.name))
+    };
+    // What is wrong with the input is said before a cluster is asked for.
+    given::input(book, "", values.clone(), keys.clone()).map_err(wrong)?;
     let (session, cluster) = open(&arguments.target, context).await?;
-    let keys = secrets.0.keys().cloned().collect();
-    let input = stoke_observe::runbook::given::input(book, &session.namespace, values, keys);
-    let input = input.map_err(|wrong| Failure::input("stoke::runbook::parameter", wrong.join("\n")))?;
+    let input = given::input(book, &session.namespace, values, keys).map_err(wrong)?;
     let left = journal::all(&context.home)?.into_iter().find(|record| {
         let same = record
             .opening()
@@ -391,6 +400,12 @@ fn records(id: Option<&str>, context: &mut Context) -> Outcome<()> {
             .map(|time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
             .unwrap_or_default();
         rows.push(vec![id, opened, state]);
+    }
+    if records.is_empty() {
+        context
+            .terminal
+            .note("no runbook was run from here yet; begin with `stoke runbook list`");
+        return Ok(());
     }
     for line in table(&rows) {
         context.terminal.out(line);
