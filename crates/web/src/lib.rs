@@ -5,7 +5,7 @@
 //!
 //! A request comes to [`site`], which knows sockets: [`guard`] looks whether it may ask, [`address`] where its pages are, [`words`] in which
 //! language. [`pages`] are functions of an application's view to a [`page::Page`]: parts with raw numbers. [`html`] writes a page with
-//! templates, through the escaping of [`escape`]; its JSON is made of the same parts, so numbers cannot differ. [`picture`] lays pictures out
+//! templates, through the escaping of [`escape`]; its JSON ([`twin`]) is made of the same parts, so numbers cannot differ. [`picture`] lays pictures out
 //! on the server: cells and bars, never an element for each task.
 //!
 //! What takes long to find out is kept: [`verdict`] what the doctor found in a log, [`kept`] what all tasks of a stage say together, [`bills`]
@@ -36,6 +36,7 @@ pub mod page;
 pub mod pages;
 pub mod picture;
 pub mod site;
+pub mod twin;
 pub mod verdict;
 pub mod words;
 

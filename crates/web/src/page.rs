@@ -1,6 +1,7 @@
 //! A page before it is written: its parts with raw numbers. The HTML and the JSON are both made of it, so they cannot differ.
 
-use serde_json::{Map, Value, json};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use stoke_diagnostics::Diagnostic;
 
 use crate::answer::Answer;
@@ -76,8 +77,9 @@ pub enum Section {
     Findings(Vec<Diagnostic>),
     Text(Text),
     Note(Note),
-    /// What a command says of the same, in the JSON alone: the page shows it in parts of its own.
-    Whole(&'static str, Value),
+    /// What a command says of the same, in the JSON alone: the page shows it in parts of its own. As text, because its numbers may have more than
+    /// 64 bits.
+    Whole(&'static str, Box<RawValue>),
     Source(Listing),
     Log(Log),
     Sheet(Sheet),
@@ -502,83 +504,5 @@ impl Cell {
             Cell::Money(_, exact) => json!(exact),
             Cell::Part(part) => json!({"used": part.used, "total": part.total}),
         }
-    }
-}
-
-impl Page {
-    /// The page as JSON: an object with a field for each part. Times are milliseconds since 1970, durations milliseconds, sizes bytes.
-    pub fn to_json(&self) -> Value {
-        let mut fields = Map::new();
-        fields.insert("page".to_owned(), json!(self.kind));
-        fields.insert("title".to_owned(), json!(self.title));
-        if let Some(state) = self.state {
-            fields.insert("state".to_owned(), json!(state.name()));
-        }
-        for section in &self.sections {
-            if let Some((name, value)) = section.value() {
-                fields.insert(name.to_owned(), value);
-            }
-        }
-        Value::Object(fields)
-    }
-}
-
-impl Section {
-    fn value(&self) -> Option<(&'static str, Value)> {
-        Some(match self {
-            Section::Facts(facts) => {
-                let items = facts.items.iter().map(|(id, _, cell)| ((*id).to_owned(), cell.value()));
-                (facts.id, Value::Object(items.collect()))
-            }
-            Section::Table(table) => (table.id, table.value()),
-            Section::Shares(shares) => {
-                let parts = shares
-                    .parts
-                    .iter()
-                    .map(|(id, _, cell, ..)| ((*id).to_owned(), cell.value()));
-                (shares.id, Value::Object(parts.collect()))
-            }
-            Section::Histogram(histogram) => ("distribution", histogram.value()),
-            Section::Plan(plan) => (plan.id, plan.value()),
-            Section::Findings(findings) => ("findings", json!(findings)),
-            Section::Text(text) => (text.id, json!(text.text)),
-            Section::Note(note) => (note.id, json!(note.text)),
-            Section::Source(listing) => (
-                "manifest",
-                json!({"lines": listing.lines, "findings": listing.findings}),
-            ),
-            Section::Log(log) => {
-                let line = |line: &Line| json!({"level": line.level.name(), "text": line.text, "cut": line.cut});
-                ("log", log.lines.iter().map(line).collect())
-            }
-            Section::Whole(id, value) => (id, value.clone()),
-            Section::Answer(answer) => ("answer", answer.value()),
-            // Pictures of what the tables say, and ways to other pages.
-            Section::Timeline(_)
-            | Section::Chart(_)
-            | Section::Treemap(_)
-            | Section::Waterfall(_)
-            | Section::Form(_)
-            | Section::Sheet(_)
-            | Section::Actions(_)
-            | Section::Entrance(..)
-            | Section::Filter(_) => return None,
-        })
-    }
-}
-
-impl Table {
-    fn value(&self) -> Value {
-        let row = |row: &Row| -> Value {
-            let cells = self.columns.iter().zip(&row.cells);
-            Value::Object(
-                cells
-                    .map(|(column, cell)| (column.id.to_owned(), cell.value()))
-                    .collect(),
-            )
-        };
-        let rows: Vec<Value> = self.rows.iter().map(row).collect();
-        let total = self.paging.as_ref().map_or(rows.len(), |paging| paging.total);
-        json!({"total": total, "rows": rows})
     }
 }

@@ -1,6 +1,5 @@
 //! Two runs side by side: what changed, and which change explains the time. `stoke compare` says the same.
 
-use serde_json::json;
 use stoke_history::listing::Listed;
 use stoke_insight::compare::{Comparison, Side, compare};
 use stoke_insight::facts::Run;
@@ -98,7 +97,7 @@ fn told(visit: &Visit, comparison: &Comparison) -> Vec<Section> {
     }));
     sections.push(Section::Table(queries(visit, comparison)));
     sections.push(Section::Table(stages(visit, comparison)));
-    sections.push(Section::Whole("comparison", json!(comparison)));
+    sections.push(Section::whole("comparison", &comparison));
     sections
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
 use stoke_quality::ledger::{Run, Series, Standing, Summary};
 use stoke_quality::outcome::CheckOutcome;
 
@@ -63,7 +62,7 @@ pub fn page(visit: &Visit, series: &Series, summary: &Summary, now: i64) -> Page
     if summary.damage.lines > 0 {
         sections.push(damage(visit, summary));
     }
-    sections.push(Section::Whole("quality", json!(summary)));
+    sections.push(Section::whole("quality", &summary));
     page
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::json;
 use stoke_insight::cost::showback::{self, Group, Report};
 use stoke_insight::cost::{Amounts, Bill, Part, Prices};
 use stoke_insight::facts::Run;
@@ -152,8 +151,8 @@ pub fn page(visit: &Visit, counted: &Counted) -> Page {
     if reports.iter().any(|report| report.currency.is_none()) {
         page.sections.push(note("prices", w.no_prices));
     }
-    page.sections.push(Section::Whole("reports", json!(reports)));
-    page.sections.push(Section::Whole("complete", json!(counted.left == 0)));
+    page.sections.push(Section::whole("reports", &reports));
+    page.sections.push(Section::whole("complete", &(counted.left == 0)));
     page
 }
 
@@ -519,6 +518,6 @@ pub fn one(app: &App, visit: &Visit, run: &Run, prices: Option<&Prices>) -> Page
     if currency.is_none() {
         page.sections.push(note("prices", w.no_prices));
     }
-    page.sections.push(Section::Whole("bill", json!(bill)));
+    page.sections.push(Section::whole("bill", &bill));
     page
 }

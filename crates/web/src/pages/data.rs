@@ -1,6 +1,5 @@
 //! The contracts of a place: how they stand, what fails, what was set aside, and their verdicts by day. `stoke quality verdicts` prints the same.
 
-use serde_json::json;
 use stoke_quality::ledger::{Day, Overview, Run, Standing, Summary};
 use stoke_quality::outcome::CheckOutcome;
 use stoke_quality::report::Verdict;
@@ -58,7 +57,7 @@ pub fn page(visit: &Visit, overview: Option<&Overview>) -> Page {
     if overview.contracts.is_empty() {
         page.sections
             .push(note("none", d.no_contracts.replace("{place}", &overview.place)));
-        page.sections.push(Section::Whole("quality", json!(overview)));
+        page.sections.push(Section::whole("quality", &overview));
         return page;
     }
     page.sections.push(facts(visit, overview));
@@ -66,7 +65,7 @@ pub fn page(visit: &Visit, overview: Option<&Overview>) -> Page {
     failing(visit, overview, &mut page.sections);
     page.sections.push(set_aside(visit, overview));
     page.sections.extend(by_day(visit, &overview.days));
-    page.sections.push(Section::Whole("quality", json!(overview)));
+    page.sections.push(Section::whole("quality", &overview));
     page
 }
 

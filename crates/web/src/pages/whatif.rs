@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
 use stoke_insight::facts::Run;
 use stoke_insight::size::{self, NodeShape, Sizing, for_run};
 use stoke_insight::whatif::{Outcome, Plan, WhatIfError, recorded_plan};
@@ -56,7 +55,7 @@ pub fn page(app: &App, visit: &Visit, run: &Run, predict: &dyn Fn(Plan) -> Resul
             page.sections.push(Section::Table(table(visit, &outcomes)));
             page.sections
                 .push(Section::Table(list("limits", w.not_known, &outcome.limits)));
-            page.sections.push(Section::Whole("outcome", json!(outcome)));
+            page.sections.push(Section::whole("outcome", &outcome));
         }
         Err(error) => page.sections.push(bad("outcome", error.to_string())),
     }
@@ -325,6 +324,6 @@ fn sized_as(visit: &Visit, sizing: &Sizing) -> Vec<Section> {
         text: format!("{:#}", sizing.patch),
         open: false,
     }));
-    sections.push(Section::Whole("sizing", json!(sizing)));
+    sections.push(Section::whole("sizing", &sizing));
     sections
 }

@@ -48,15 +48,23 @@ pub(super) fn written(made: Result<Page, Missing>, visit: &Visit, wish: &Wish, f
 /// A page as bytes, with this status.
 pub(super) fn rendered(status: StatusCode, page: &Page, visit: &Visit, wish: &Wish) -> Response {
     let w = visit.w;
-    let (kind, bytes) = match wish.json {
-        true => ("application/json", format!("{:#}\n", page.to_json()).into_bytes()),
-        false => match html::write(page, visit) {
-            Ok(text) => ("text/html; charset=utf-8", text.into_bytes()),
-            Err(error) => {
-                tracing::error!(%error, "a page could not be written");
-                return plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{}\n", w.broken));
-            }
-        },
+    let text = match wish.json {
+        true => page
+            .to_json()
+            .map(|text| text + "\n")
+            .map_err(|error| error.to_string()),
+        false => html::write(page, visit).map_err(|error| error.to_string()),
+    };
+    let kind = match wish.json {
+        true => "application/json",
+        false => "text/html; charset=utf-8",
+    };
+    let bytes = match text {
+        Ok(text) => text.into_bytes(),
+        Err(error) => {
+            tracing::error!(error, "a page could not be written");
+            return plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{}\n", w.broken));
+        }
     };
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
