@@ -433,7 +433,7 @@ pub(super) async fn of_base(
         return Err(OciError::new(Kind::Unsupported, format!("{place}: an index of indexes")).into());
     };
     let (_, config) = base.repository.config(&manifest, cache).await?;
-    Ok((manifest, config))
+    Ok((*manifest, config))
 }
 
 async fn spark_home(base: &Base, all: &[OfPlatform], cache: &Cache) -> Result<String, BuildError> {

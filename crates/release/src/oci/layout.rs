@@ -159,7 +159,7 @@ impl Layout {
         }
         let is_named = |entry: &Descriptor| name.is_some() && entry.annotations.get(NAME).map(String::as_str) == name;
         let is_same = |entry: &Descriptor| {
-            entry.digest == descriptor.digest && (name.is_none() || entry.annotations.get(NAME).is_none())
+            entry.digest == descriptor.digest && (name.is_none() || !entry.annotations.contains_key(NAME))
         };
         if name.is_none() && index.manifests.iter().any(|entry| entry.digest == descriptor.digest) {
             return Ok(());

@@ -349,7 +349,7 @@ pub struct History {
 /// What bytes under a manifest's name are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parsed {
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
     Index(Index),
 }
 
@@ -389,7 +389,7 @@ pub fn parse(media_type: &str, bytes: &[u8], place: &str) -> OciResult<Parsed> {
         Ok(Parsed::Index(index))
     } else if media::is_manifest(media_type) {
         let manifest = serde_json::from_value(value).map_err(|error| malformed(error.to_string()))?;
-        Ok(Parsed::Manifest(manifest))
+        Ok(Parsed::Manifest(Box::new(manifest)))
     } else {
         let message = format!("{place}: {media_type} is neither a manifest nor an index of images");
         Err(OciError::new(Kind::Unsupported, message))

@@ -147,7 +147,7 @@ impl Repository {
         // An index may name others; two deep is more than any in use.
         for _ in 0..3 {
             match fetched.parse(&self.place())? {
-                Parsed::Manifest(manifest) => return Ok((fetched, manifest)),
+                Parsed::Manifest(manifest) => return Ok((fetched, *manifest)),
                 Parsed::Index(index) => {
                     let entry = index.choose(platform, &self.place())?.clone();
                     fetched = self.fetch_entry(&entry).await?;
