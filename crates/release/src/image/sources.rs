@@ -37,6 +37,9 @@ const OPTIONS: MatchOptions = MatchOptions {
     require_literal_leading_dot: false,
 };
 
+/// A file of the directory, and the part of its path that stays below the target.
+pub type Meant<'a> = (&'a str, &'a str);
+
 /// The files of a directory.
 #[derive(Debug)]
 pub struct Directory {
@@ -48,9 +51,6 @@ pub struct Directory {
 /// Patterns of what is left out, the last that fits counts; `!` takes something in again, as in `.dockerignore`.
 #[derive(Debug, Default)]
 pub struct Exclude(Vec<(Vec<Pattern>, bool)>);
-
-/// Paths of files, each with the part that stays below the target.
-pub type Meant<'a> = Vec<(&'a str, &'a str)>;
 
 impl Exclude {
     /// # Errors
@@ -165,7 +165,7 @@ impl Directory {
     ///
     /// # Errors
     /// A path that leads out of the directory; nothing that is meant.
-    pub fn meant(&self, from: &str) -> Result<(Meant<'_>, bool), BuildError> {
+    pub fn meant(&self, from: &str) -> Result<(Vec<Meant<'_>>, bool), BuildError> {
         if Path::new(from).is_absolute() || from.split('/').any(|part| part == "..") {
             let message = format!("`{from}` leads out of {}", self.root.display());
             return Err(BuildError::input(
@@ -186,7 +186,7 @@ impl Directory {
             let files = self.files.iter().filter(|file| *file == plain);
             return Ok((files.map(|file| (file.as_str(), last(file))).collect(), false));
         }
-        let inside: Vec<(&str, &str)> = self
+        let inside: Vec<Meant<'_>> = self
             .files
             .iter()
             .filter(|file| below(file))
@@ -200,7 +200,7 @@ impl Directory {
         let fixed = fixed.rfind('/').map_or(0, |at| at + 1);
         let fits = self.files.iter().filter(|file| wanted.matches_with(file, OPTIONS));
         // `src/**/*.py` keeps directories, `src/*.py` has none.
-        let found: Vec<(&str, &str)> = fits.map(|file| (file.as_str(), &file[fixed..])).collect();
+        let found: Vec<Meant<'_>> = fits.map(|file| (file.as_str(), &file[fixed..])).collect();
         if found.is_empty() {
             let fix = match stoke_model::manifest::nearest(plain, self.files.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),

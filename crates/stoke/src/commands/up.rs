@@ -224,13 +224,8 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         // Of two that start at once the other may answer: ours is the one whose process it is.
         let pid = std::fs::read_to_string(directory.join("pid")).unwrap_or_default();
         let ours = pid.trim().parse().ok() == child.id();
-<<<<<<< HEAD
         let whole = directory.join(HISTORY_FILE).exists()
             && (arguments.observe.is_none() || directory.join(ADDRESSES_FILE).exists());
-=======
-        let beside = [Some(HISTORY_FILE), arguments.observe.map(|_| MONITORING_FILE)];
-        let whole = beside.iter().flatten().all(|file| directory.join(file).exists());
->>>>>>> h-runbooks
         if ours && whole && connect(&directory).await.is_some() {
             let objects = object_store::endpoint(&directory).await.unwrap_or_default();
             let announced = Addresses {
