@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
 use stoke_observe::pack::alert::{Owner, Severity};
 use stoke_observe::pack::alerts;
 use stoke_observe::pack::firing::{Firing, Notified};
@@ -52,7 +51,7 @@ pub fn page(visit: &Visit, alerts: Option<&Reading<Vec<Firing>>>) -> Page {
         page.sections.push(firing(visit, &shown));
     }
     page.sections.push(pack(visit, all.map(Vec::as_slice)));
-    page.sections.push(Section::Whole("alerts", json!(all)));
+    page.sections.push(Section::whole("alerts", &all));
     page
 }
 

@@ -1,6 +1,5 @@
 //! Incidents: which there are, and one with its time line, its times and the draft of its review.
 
-use serde_json::json;
 use stoke_observe::incident::timeline::{Item, Source};
 use stoke_observe::incident::{Incident, Line, Opening};
 
@@ -194,8 +193,8 @@ pub fn one(visit: &Visit, incidents: Option<&Stories>) -> Result<Page, Missing> 
         .iter()
         .filter(|line| !matches!(line, Line::Collected { .. }))
         .collect();
-    page.sections.push(Section::Whole("lines", json!(lines)));
-    page.sections.push(Section::Whole("times", json!(times)));
+    page.sections.push(Section::whole("lines", &lines));
+    page.sections.push(Section::whole("times", &times));
     Ok(page)
 }
 

@@ -139,7 +139,7 @@ pub fn page(visit: &Visit, objectives: Option<&Reading<Objectives>>) -> Page {
         }));
     }
     table(visit, all, &mut page.sections);
-    page.sections.push(Section::Whole("statuses", json!(all.statuses)));
+    page.sections.push(Section::whole("statuses", &all.statuses));
     page
 }
 
@@ -279,7 +279,7 @@ pub fn one(visit: &Visit, objectives: Option<&Reading<Objectives>>) -> Result<Pa
         whys(visit, status),
         pages(visit, status),
     ]);
-    page.sections.push(Section::Whole("status", json!(status)));
+    page.sections.push(Section::whole("status", &status));
     Ok(page)
 }
 

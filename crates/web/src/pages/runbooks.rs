@@ -387,7 +387,7 @@ pub fn record(visit: &Visit, records: Option<&Records>) -> Result<Page, Missing>
                 rows: lines.collect(),
                 paging: None,
             }),
-            Section::Whole("entries", json!(record.entries)),
+            Section::whole("entries", &record.entries),
         ],
         ..Page::default()
     })
