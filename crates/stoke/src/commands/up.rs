@@ -112,7 +112,7 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
     let embedded = Embedded::start_default(&context.home, &arguments.size.node()?, serving).await?;
     let directory = embedded.directory().to_path_buf();
     // Of a cluster that was killed.
-    for file in [HISTORY_FILE, MONITORING_FILE] {
+    for file in [HISTORY_FILE, ADDRESSES_FILE] {
         let _ = std::fs::remove_file(directory.join(file));
     }
     write_private(&directory.join("kubeconfig"), &embedded.kubeconfig())?;
