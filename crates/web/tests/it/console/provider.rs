@@ -7,6 +7,12 @@ use stoke_web::access::oidc::{Provider, Terms as OidcTerms};
 use super::issuer::{CLIENT, Issuer, Mischief, SECRET, front, now};
 use super::*;
 
+/// The cookies that an answer sets.
+fn cookies_of(answer: &Answer) -> Vec<&str> {
+    let all = answer.headers.get_all("set-cookie").iter();
+    all.map(|one| one.to_str().unwrap()).collect()
+}
+
 struct Meeting {
     world: World,
     issuer: Arc<Issuer>,
@@ -100,12 +106,7 @@ impl Meeting {
             "{}",
             answer.text()
         );
-        let cookies: Vec<&str> = answer
-            .headers
-            .get_all("set-cookie")
-            .iter()
-            .map(|one| one.to_str().unwrap())
-            .collect();
+        let cookies = cookies_of(answer);
         assert!(cookies.iter().all(|one| one.starts_with("stoke-oidc=")), "{cookies:?}");
         let page = self.world.get(&Browser::of(answer), "/sign-in").await;
         assert_eq!(page.status, StatusCode::UNAUTHORIZED);
@@ -145,12 +146,7 @@ async fn a_visitor_signs_in_and_sees_what_they_may_see() {
         (answer.status, answer.header("location")),
         (StatusCode::SEE_OTHER, "/applications/default/pi/")
     );
-    let cookies: Vec<&str> = answer
-        .headers
-        .get_all("set-cookie")
-        .iter()
-        .map(|one| one.to_str().unwrap())
-        .collect();
+    let cookies = cookies_of(&answer);
     assert!(
         cookies[1].starts_with("stoke-oidc=; ") && cookies[1].ends_with("Max-Age=0"),
         "{cookies:?}"
@@ -545,12 +541,7 @@ async fn who_cannot_be_signed_out_there_is_signed_out_here() {
             meeting.world.get(&ann, "/check/").await.status,
             StatusCode::UNAUTHORIZED
         );
-        let cookies: Vec<&str> = answer
-            .headers
-            .get_all("set-cookie")
-            .iter()
-            .map(|one| one.to_str().unwrap())
-            .collect();
+        let cookies = cookies_of(&answer);
         assert!(
             cookies.iter().any(|one| one.starts_with("stoke-session=; ")),
             "{cookies:?}"
