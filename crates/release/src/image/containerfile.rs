@@ -417,12 +417,12 @@ mod tests {
     #[test]
     fn the_part_without_a_container() {
         let spec = parsed(
-            "# a comment\nARG VERSION=3.5.9\nFROM apache/spark:${VERSION}\nENV A=1 B=\"x y\" \\\n    C=$A\nENV D one two\nLABEL org.x=\"y z\"\nWORKDIR /opt/app\nCOPY --chown=185 src conf/x.yaml ./\nCOPY main.py job.py\nCOPY [\"a b\", \"/c/\"]\nUSER 185\nENTRYPOINT [\"/x\", \"$HOME\"]\nCMD run it\n",
+            "# a comment\nARG VERSION=3.5.9\nFROM apache/spark:${VERSION}\nENV A=1 B=\"x y\" \\\n    C=3\nENV D one two\nENV E=$A\nLABEL org.x=\"y z\"\nWORKDIR /opt/app\nCOPY --chown=185 src conf/x.yaml ./\nCOPY main.py job.py\nCOPY [\"a b\", \"/c/\"]\nUSER 185\nENTRYPOINT [\"/x\", \"$HOME\"]\nCMD run it\n",
         )
         .unwrap();
         assert_eq!(spec.base, "apache/spark:4.1.4");
         let env: Vec<String> = spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        assert_eq!(env, ["A=1", "B=x y", "C=1", "D=one two"]);
+        assert_eq!(env, ["A=1", "B=x y", "C=3", "D=one two", "E=1"]);
         let files: Vec<String> = spec
             .files
             .iter()

@@ -407,13 +407,7 @@ mod tests {
                 .collect();
             assert_eq!(files, wanted, "{from} {to}");
         }
-        for (from, to) in [
-            ("../x", ""),
-            ("/etc/passwd", ""),
-            ("none.py", ""),
-            ("main.py", "../x"),
-            ("main.py", "/"),
-        ] {
+        for (from, to) in [("../x", ""), ("/etc/passwd", ""), ("none.py", ""), ("main.py", "../x")] {
             let mut tree = Tree::default();
             let error = listed
                 .put(

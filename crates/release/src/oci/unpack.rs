@@ -522,6 +522,13 @@ impl Layer<'_> {
     fn whiteout(&mut self, path: &Path) -> OciResult<()> {
         let name = path.file_name().unwrap_or_default().as_bytes();
         let directory = path.parent().unwrap_or(Path::new(""));
+        let hidden = &name[WHITEOUT.len()..];
+        if hidden.is_empty() || hidden == b"." || hidden == b".." {
+            return Err(OciError::new(
+                Kind::Layer,
+                format!("`{}` removes no file that can be named", path.display()),
+            ));
+        }
         self.parent = None;
         // A directory that is not there has nothing to remove.
         let Ok((parent, _)) = locate(self.unpacking.root.as_fd(), path, None) else {
@@ -532,13 +539,6 @@ impl Layer<'_> {
                 self.hide(&parent, &child, &directory.join(&child))?;
             }
             return Ok(());
-        }
-        let hidden = &name[WHITEOUT.len()..];
-        if hidden.is_empty() || hidden == b"." || hidden == b".." {
-            return Err(OciError::new(
-                Kind::Layer,
-                format!("`{}` removes no file that can be named", path.display()),
-            ));
         }
         if hidden.starts_with(WHITEOUT) {
             // Records of AUFS, which mean nothing elsewhere.
