@@ -363,26 +363,45 @@ const DAMAGES: &[(&str, Damage)] = &[
     ("a file is lost", |_, path| std::fs::remove_file(path).unwrap()),
 ];
 
+/// Rows and the same rows changed.
+struct Drawn {
+    random: Random,
+    left: Vec<Row>,
+    right: Vec<Row>,
+    layout: Layout,
+}
+
+/// Draws rows and changes them; none when these rows have nothing to change.
+fn drawn(seed: u64, kind: usize) -> Option<Drawn> {
+    let mut random = Random::new(seed);
+    let size = 20 + random.below(200);
+    let left = rows(&mut random, size);
+    let (mut right, mut layout) = (left.clone(), Layout::any(&mut random, size));
+    let changed = MUTATIONS
+        .get(kind)
+        .is_none_or(|(_, mutate)| mutate(&mut random, &mut right, &mut layout));
+    changed.then_some(Drawn {
+        random,
+        left,
+        right,
+        layout,
+    })
+}
+
 /// One side is changed, or its files are damaged.
 fn mutation(number: u64, directory: &Path) -> Result<(), String> {
     let kinds = MUTATIONS.len() + DAMAGES.len();
     let kind = usize::try_from(number).unwrap() % kinds;
-    let random = &mut Random::new(number ^ 0xD1FF);
-    let size = 20 + random.below(200);
-    let left = rows(random, size);
-    let (mut right, mut layout) = (left.clone(), Layout::any(random, size));
-    let name = match MUTATIONS.get(kind) {
-        Some((name, mutate)) => {
-            if !mutate(random, &mut right, &mut layout) {
-                return Err(format!("{name}: nothing to change"));
-            }
-            name
-        }
-        None => DAMAGES[kind - MUTATIONS.len()].0,
-    };
-    random.shuffle(&mut right);
-    Layout::any(random, size).write(&left, &directory.join("left"));
-    layout.write(&right, &directory.join("right"));
+    let name = MUTATIONS
+        .get(kind)
+        .map_or_else(|| DAMAGES[kind - MUTATIONS.len()].0, |(name, _)| *name);
+    let mut drawn = (0..20).filter_map(|draw| drawn(number ^ 0xD1FF ^ (draw << 32), kind));
+    let mut drawn = drawn.next().ok_or_else(|| format!("{name}: nothing to change"))?;
+    let random = &mut drawn.random;
+    let size = drawn.left.len();
+    random.shuffle(&mut drawn.right);
+    Layout::any(random, size).write(&drawn.left, &directory.join("left"));
+    drawn.layout.write(&drawn.right, &directory.join("right"));
     let mut damaged = false;
     if let Some((_, damage)) = kind.checked_sub(MUTATIONS.len()).and_then(|at| DAMAGES.get(at)) {
         let files = files(&directory.join("right"));

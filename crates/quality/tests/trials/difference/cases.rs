@@ -304,9 +304,7 @@ pub fn refusals() -> Result<(), Failed> {
         ("a.parquet", keyed("numbr"), &["--key", "did you mean number?"]),
         (
             "a.parquet",
-            named(&|options| {
-                options.ignore.insert(text("x"));
-            }),
+            named(&|options| options.ignore = BTreeSet::from([text("x")])),
             &["--ignore", "`x`"],
         ),
         (
