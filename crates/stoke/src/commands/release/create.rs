@@ -20,7 +20,7 @@ use crate::terminal::Format;
 
 /// Arguments of `stoke release create`: those of `stoke check`, and some of its own.
 #[derive(clap::Args)]
-pub struct Arguments {
+pub struct CreateArguments {
     #[command(flatten)]
     check: check::Arguments,
     #[command(flatten)]
@@ -50,7 +50,7 @@ fn pin(text: &str) -> Result<(String, Digest), String> {
 }
 
 /// Runs the command.
-pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
+pub async fn run(arguments: CreateArguments, context: &mut Context) -> Outcome<u8> {
     let (job, report) = check::judge(&arguments.check, context).await?;
     let gates = judged(&report, &arguments.allow_failing, context)?;
     let store = arguments.kept.open(context)?;
@@ -202,7 +202,7 @@ fn judged(report: &Report, allowed: &[String], context: &mut Context) -> Outcome
 }
 
 /// Digests of all images.
-async fn images(objects: &[serde_json::Value], arguments: &Arguments) -> Outcome<BTreeMap<String, Digest>> {
+async fn images(objects: &[serde_json::Value], arguments: &CreateArguments) -> Outcome<BTreeMap<String, Digest>> {
     let mut all = BTreeMap::new();
     for image in objects.iter().flat_map(bundle::images) {
         let given = arguments

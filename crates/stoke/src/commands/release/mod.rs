@@ -27,7 +27,7 @@ use crate::terminal::Terminal;
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Make a release of a job: its files, its images by digest, what the gates say
-    Create(Box<create::Arguments>),
+    Create(Box<create::CreateArguments>),
     /// List releases, and where each is
     List(Kept),
     /// Show a release
