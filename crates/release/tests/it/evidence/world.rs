@@ -156,12 +156,11 @@ impl World {
         let list = [&size[..], &list].concat();
         // DER wants the shortest form of a length.
         let length = list.len() as u8;
-        let head: &[u8] = if length < 0x80 {
-            &[0x04, length]
-        } else {
-            &[0x04, 0x81, length]
+        let head = match length < 0x80 {
+            true => vec![0x04, length],
+            false => vec![0x04, 0x81, length],
         };
-        let content = [head, &list].concat();
+        let content = [head, list].concat();
         let oid = [1, 3, 6, 1, 4, 1, 11129, 2, 4, 2];
         params
             .custom_extensions
