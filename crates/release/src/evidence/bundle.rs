@@ -37,11 +37,21 @@ impl Bundle {
     /// Bytes that are not one, more than [`MOST_BYTES`], envelopes with other than one signature.
     pub fn read(bytes: &[u8]) -> Result<Bundle, EvidenceError> {
         within_limit(bytes.len())?;
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| EvidenceError::malformed(format!("the bundle is not text: {error}")))?;
-        sigstore_verify::types::Bundle::from_json(text)
+        let wrong = |error: String| EvidenceError::malformed(format!("it is not a sigstore bundle: {error}"));
+        let mut value: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
+        // With an Ed25519 key cosign writes a digest and not which one. It is a hint: the signature is over the bytes themselves.
+        if let Some(message) = value
+            .get_mut("messageSignature")
+            .and_then(serde_json::Value::as_object_mut)
+            && message
+                .get("messageDigest")
+                .is_some_and(|digest| digest.get("algorithm").is_none())
+        {
+            message.remove("messageDigest");
+        }
+        sigstore_verify::types::Bundle::from_json(&value.to_string())
             .map(Bundle)
-            .map_err(|error| EvidenceError::malformed(format!("it is not a sigstore bundle: {error}")))
+            .map_err(|error| wrong(error.to_string()))
     }
 
     /// The bundle as it is stored.

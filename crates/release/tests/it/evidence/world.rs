@@ -154,7 +154,13 @@ impl World {
         let list = [&size[..], &stamp].concat();
         let size = (list.len() as u16).to_be_bytes();
         let list = [&size[..], &list].concat();
-        let content = [&[0x04, 0x81, list.len() as u8][..], &list].concat();
+        // DER wants the shortest form of a length.
+        let length = list.len() as u8;
+        let head = match length < 0x80 {
+            true => vec![0x04, length],
+            false => vec![0x04, 0x81, length],
+        };
+        let content = [head, list].concat();
         let oid = [1, 3, 6, 1, 4, 1, 11129, 2, 4, 2];
         params
             .custom_extensions
