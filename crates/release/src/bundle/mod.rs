@@ -65,13 +65,11 @@ pub struct Judged {
 pub struct Source {
     /// Without credentials; empty when the repository has no remote.
     pub repository: String,
-    /// The commit.
     pub commit: String,
     /// Whether files differ from the commit.
     pub changed: bool,
 }
 
-/// A release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Release {

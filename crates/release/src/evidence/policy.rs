@@ -73,7 +73,6 @@ pub struct Found {
     /// Why it shows nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
-    /// The code of that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<&'static str>,
 }

@@ -152,7 +152,7 @@ impl Reader<'_> {
             "RUN" => self.refuse(
                 line,
                 "RUN needs a container, which this build does without",
-                "make what it makes beforehand and COPY it, or build a base with it once and name that as FROM",
+                "make what it makes first and COPY it, or build a base with it once and name that as FROM",
             ),
             "ADD" => self.refuse(
                 line,

@@ -45,7 +45,6 @@ pub struct Python {
     pub wheels: Vec<Wheel>,
 }
 
-/// A wheel.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wheel {

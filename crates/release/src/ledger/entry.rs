@@ -73,7 +73,6 @@ pub enum Step {
     Rollback,
 }
 
-/// An entry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {

@@ -18,7 +18,6 @@ use super::model::Descriptor;
 /// How long a download that was broken off is kept.
 const BROKEN_OFF: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The cache.
 #[derive(Debug, Clone)]
 pub struct Cache {
     directory: PathBuf,

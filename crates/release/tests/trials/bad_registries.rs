@@ -9,7 +9,7 @@ use stoke_release::oci::{Cache, Descriptor, Digest, Kind, OciResult, Registry, S
 use stoke_testkit::{Tier, trial};
 
 use crate::block;
-use crate::server::{Asked, Reply, Server, ok, status};
+use crate::server::{Question, Reply, Server, ok, status};
 
 type Test = fn() -> Result<(), Failed>;
 
@@ -72,7 +72,7 @@ fn kind<T>(result: OciResult<T>) -> Option<Kind> {
     result.err().map(|error| error.kind())
 }
 
-fn is_blob(asked: &Asked) -> bool {
+fn is_blob(asked: &Question) -> bool {
     asked.path.contains("/blobs/sha256:")
 }
 
@@ -91,7 +91,7 @@ fn lies() -> Result<(), Failed> {
 }
 
 fn breaks_off() -> Result<(), Failed> {
-    let tail = |asked: &Asked| {
+    let tail = |asked: &Question| {
         asked
             .header("range")
             .and_then(|range| range.strip_prefix("bytes=")?.split('-').next()?.parse::<usize>().ok())

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 /// One request as it came.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct Question {
     pub method: String,
     pub path: String,
     /// Lower-case names.
     pub headers: Vec<(String, String)>,
 }
 
-impl Asked {
+impl Question {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -45,12 +45,12 @@ pub fn status(status: &'static str) -> Reply {
 
 pub struct Server {
     pub address: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Arc<Mutex<Vec<Question>>>,
 }
 
 impl Server {
     /// Answers each request by the function, which is also given how many of the same method and path came before.
-    pub fn start(answer: impl Fn(&Asked, usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn start(answer: impl Fn(&Question, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -64,12 +64,12 @@ impl Server {
         Self { address, asked }
     }
 
-    pub fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<Question> {
         self.asked.lock().unwrap().clone()
     }
 }
 
-fn serve(stream: TcpStream, log: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked, usize) -> Reply) -> Option<()> {
+fn serve(stream: TcpStream, log: &Mutex<Vec<Question>>, answer: &dyn Fn(&Question, usize) -> Reply) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut stream = stream;
     let mut line = String::new();
@@ -85,7 +85,7 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked, usi
         };
         headers.push((name.to_lowercase(), value.trim().to_owned()));
     }
-    let asked = Asked { method, path, headers };
+    let asked = Question { method, path, headers };
     let length: usize = asked
         .header("content-length")
         .and_then(|length| length.parse().ok())
