@@ -295,7 +295,8 @@ fn browse(context: &Context) -> Result<(), Failed> {
             shown += usize::from(answer.contains("UTC · "));
         }
     }
-    let dark = show(
+    // Told of changes, as the pages of a cluster are.
+    let dark = show_at_once(
         &format!("{}/", served.address),
         &["--force-dark-mode", "--window-size=390,844"],
     )?;

@@ -222,8 +222,11 @@ fn refused(context: &Context) -> Result<(), Failed> {
     std::fs::write(&manifest, &good)?;
     let release = world.create(1)?;
     let output = world.stoke(&["release", "promote", &release, "--to", "prdo"])?;
-    expect_code(&output, 1)?;
-    expect_parts(&text(&output), &["release-no-environment"])
+    expect_code(&output, 2)?;
+    expect_parts(
+        &text(&output),
+        &["stoke::release::environments", "there is no environment `prdo`"],
+    )
 }
 
 /// The lines of every step of a pipeline, run by a shell in the job.

@@ -261,7 +261,7 @@ fn limits(context: &Context, server: &Server, version: &str) -> Result<(), Faile
     assert_eq!(lines, 100_001);
     // More bytes than are taken, in many messages and in one.
     let wide = "SELECT id, repeat('x', 400) FROM range(300000)";
-    let wide = server.sql(context, &["--csv", "--limit", "400000", wide])?;
+    let wide = server.sql(context, &["--csv", "--limit", "400000", "--timeout", "300", wide])?;
     expect_code(&wide, 0)?;
     expect_parts(
         &String::from_utf8_lossy(&wide.stderr),
