@@ -58,7 +58,10 @@ pub fn of(entry: &Entry, source: &str, name: &str) -> Option<Value> {
             verdict,
             evidence,
         } => {
-            let outcome = if *verdict == Verdict::Fail { "fail" } else { "pass" };
+            let outcome = match verdict {
+                Verdict::Pass | Verdict::Waived => "success",
+                Verdict::Fail => "failure",
+            };
             (
                 release,
                 "testsuiterun.finished",
