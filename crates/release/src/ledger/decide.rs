@@ -91,7 +91,8 @@ pub fn promote(
     let mut reasons = Vec::new();
     let abandon = lock(place, target, now, &mut reasons);
     origin(history, environment, release, &mut reasons);
-    let agreed = approved(environment, release, place, &mut reasons);
+    let mut missing = Vec::new();
+    let agreed = approved(environment, release, place, &mut missing);
     let skips = environment.approvals.as_ref().is_some_and(|approvals| {
         approvals.may_skip_verification
             && agreed.iter().filter(|one| one.skips_verification).count() >= approvals.needed
@@ -100,6 +101,7 @@ pub fn promote(
         soak(history, environment, release, now, &mut reasons);
         gates(history, environment, release, &mut reasons);
     }
+    reasons.append(&mut missing);
     freezes(environment, now, &mut reasons);
     budget(environment, facts, &mut reasons);
     match reasons.is_empty() {
@@ -220,6 +222,16 @@ fn origin(history: &History, environment: &Environment, release: &Digest, reason
             "create it with `stoke release create`",
         ));
     }
+    if history
+        .place(&environment.name)
+        .is_some_and(|place| place.went_bad(release))
+    {
+        reasons.push(refusal(
+            "release-rolled-back",
+            format!("{release} was rolled back in {}", environment.name),
+            "repair what was wrong, and create a release of it",
+        ));
+    }
     let Some(from) = &environment.from else { return };
     let place = history.place(from);
     if !place.is_some_and(|place| place.was_here(release)) {
@@ -235,16 +247,6 @@ fn origin(history: &History, environment: &Environment, release: &Digest, reason
         reasons.push(refusal(
             "release-rolled-back",
             format!("{release} was rolled back in {from}"),
-            "repair what was wrong, and create a release of it",
-        ));
-    }
-    if history
-        .place(&environment.name)
-        .is_some_and(|place| place.went_bad(release))
-    {
-        reasons.push(refusal(
-            "release-rolled-back",
-            format!("{release} was rolled back in {}", environment.name),
             "repair what was wrong, and create a release of it",
         ));
     }

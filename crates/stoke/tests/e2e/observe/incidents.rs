@@ -141,10 +141,14 @@ pub fn asked(context: &Context) -> Result<(), Failed> {
             && passing[1].starts_with("Passing is over after ")
     };
     let mut both = Vec::new();
-    eventually("one alert of two sources, and one that is over", Duration::from_secs(10), || {
-        both = listed(&["--alertmanager", &alertmanager_url, "--prometheus", &prometheus_url]).unwrap_or_default();
-        expected(&both)
-    })
+    eventually(
+        "one alert of two sources, and one that is over",
+        Duration::from_secs(10),
+        || {
+            both = listed(&["--alertmanager", &alertmanager_url, "--prometheus", &prometheus_url]).unwrap_or_default();
+            expected(&both)
+        },
+    )
     .map_err(|_| format!("{both:?}"))?;
     // Silent ones fire on.
     let silence = Command::new("amtool")
