@@ -119,7 +119,7 @@ fn random_ledgers_let_nothing_through_and_lose_nothing() {
     let many: u64 = std::env::var("STOKE_LEDGERS")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(1500);
+        .unwrap_or(1000);
     let world = world();
     let mut bundles: BTreeMap<(u64, usize, bool), String> = BTreeMap::new();
     let (mut promoted, mut refused, mut back) = ([0u64; 3], 0u64, 0u64);
@@ -128,7 +128,7 @@ fn random_ledgers_let_nothing_through_and_lose_nothing() {
         let mut chain = Chain::default();
         let mut approvals = Vec::new();
         let mut now = at(dice.roll(86_400) as i64);
-        for _ in 0..12 + dice.roll(40) {
+        for _ in 0..24 + dice.roll(60) {
             now += SignedDuration::from_secs([0, 1, 600, 3600, 7200][dice.roll(5) as usize]);
             let number = 1 + dice.roll(3);
             let release = digest(number);
