@@ -37,7 +37,7 @@ impl Traces {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// So many runs have ended whose traces were not sent.
+    /// Runs that have ended and whose traces were not sent.
     pub fn waiting(&self, runs: usize) {
         self.waiting.store(runs as u64, Ordering::Relaxed);
     }

@@ -8,6 +8,20 @@ use md5::{Digest, Md5};
 
 use crate::crd::SparkApplicationSpec;
 
+/// An id in the shape of a UUID out of at least 32 hexadecimal digits, such as those of a digest (RFC 9562, version 8: the bits are ours).
+/// `variant` is one of `8`, `9`, `a` and `b`. Equal digits give equal ids.
+#[must_use]
+pub fn uuid(hex: &str, variant: char) -> String {
+    format!(
+        "{}-{}-8{}-{variant}{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[13..16],
+        &hex[17..20],
+        &hex[20..32]
+    )
+}
+
 /// API group of the custom resources.
 pub const GROUP: &str = "sparkoperator.k8s.io";
 

@@ -26,16 +26,8 @@ pub fn submission_id(app: &SparkApplication, spec_digest: &str, execution: i32, 
     let uid = app.metadata.uid.as_deref().unwrap_or_default();
     let generation = app.metadata.generation.unwrap_or_default();
     let hex = hex(format!("{uid}/{generation}/{spec_digest}/{execution}/{submission}").as_bytes());
-    let variant = ["8", "9", "a", "b"][usize::from(hex.as_bytes()[16]) % 4];
-    // Version 8: the bits are ours.
-    format!(
-        "{}-{}-8{}-{variant}{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[13..16],
-        &hex[17..20],
-        &hex[20..32]
-    )
+    let variant = ['8', '9', 'a', 'b'][usize::from(hex.as_bytes()[16]) % 4];
+    stoke_model::names::uuid(&hex, variant)
 }
 
 /// The trace id of a run, 32 hexadecimal digits as in a W3C trace context: its submission id without the hyphens, so that either is

@@ -63,7 +63,7 @@ struct Yes {
 
 impl Person for Yes {
     fn agrees(&mut self, _: &Step, plan: &Plan) -> stoke_laptop::Outcome<Option<String>> {
-        // What is agreed to is told first.
+        // What is agreed to is shown first.
         assert!(!plan.blast.is_empty());
         Ok(Some("the drill".to_owned()))
     }
@@ -80,7 +80,7 @@ impl Person for Yes {
     }
 }
 
-/// The outside, which ends the run when so many points were passed, and counts what was done in fact.
+/// The outside, which ends the run when that many points were passed, and counts what was done in fact.
 struct Mortal<'a> {
     edge: Edge<'a>,
     passed: AtomicUsize,
@@ -189,7 +189,7 @@ impl Drill {
         }
     }
 
-    /// Runs the runbook to its end; with `lives`, commands are cut off after so many points, one after the other.
+    /// Runs the runbook to its end; with `lives`, commands are cut off after a number of points, one after the other.
     async fn run(&self, stage: &Stage, given: &Given, lives: &[usize]) -> Result<Story, Failed> {
         let book = self.book();
         let opened = start(book, &stage.home, self.input(stage, given)?, Self::around(false))

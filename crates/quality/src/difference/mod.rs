@@ -103,7 +103,7 @@ pub struct Step {
     pub doing: &'static str,
     /// Rows, or parts of rows.
     pub done: u64,
-    /// Of so many, where that is known.
+    /// Of how many, where that is known.
     pub of: Option<u64>,
 }
 
@@ -238,7 +238,7 @@ pub fn compare(
 enum Trouble {
     Disk(std::io::Error),
     Near,
-    /// So many rows are found by the same.
+    /// How many rows have the same key.
     Many(u64),
     Stopped,
 }
@@ -453,7 +453,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Counts rows that are the same, when these are so many that they do not fit into memory one by one.
+    /// Counts rows that are the same, when they do not fit into memory one by one.
     fn collapse(&self, left: &[Spill], right: &[Spill], part: usize, tally: &mut Tally) -> Result<(), Trouble> {
         let mut counts: HashMap<u128, (u64, u64, Vec<u8>)> = HashMap::new();
         let mut add = |spills: &[Spill], one: u64, other: u64| {

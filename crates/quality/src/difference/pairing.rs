@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use super::tolerance::Tolerance;
 
-/// Comparisons that may be made for each row, and in any case: beyond, rows are so many and so near each other that only a key helps.
+/// Comparisons that may be made for each row, and in any case: beyond, too many rows are too alike, and only a key helps.
 const WORK: u64 = 4_000;
 const LEAST_WORK: u64 = 20_000_000;
 

@@ -8,7 +8,7 @@ use super::row::Row;
 
 /// How many parts there are.
 pub(super) const PARTS: usize = 256;
-/// How often a part can be divided again: the low half of the hash has so many bytes.
+/// How often a part can be divided again: the number of bytes of the low half of the hash.
 pub(super) const DEPTHS: u32 = 8;
 /// Bytes before those of a row: its group, how many bytes it has, how many numbers.
 const HEAD: usize = 24;
@@ -63,7 +63,7 @@ impl<'a> Record<'a> {
 }
 
 impl Spill {
-    /// Of rows whose parts at lower depths are the same; so many bytes stay in memory.
+    /// Of rows whose parts at lower depths are the same; this number of bytes stays in memory.
     pub(super) fn new(limit: usize, depth: u32) -> Self {
         Self {
             parts: (0..PARTS).map(|_| Vec::new()).collect(),

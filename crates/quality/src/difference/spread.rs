@@ -1,7 +1,7 @@
 //! Columns whose values differ from run to run: how they are spread is compared, not which row has which.
 //!
 //! Nulls and rows are counted. How many different values there are is exact up to [`DIFFERENT`], and beyond estimated from the least hashes (Bar-Yossef and others,
-//! 2002; off by some 3 % at most times). Quantiles are of all rows up to [`SAMPLE`] of them, and of so many beyond, chosen by a hash of their place.
+//! 2002; off by some 3 % at most times). Quantiles are of all rows up to [`SAMPLE`] of them, and of as many beyond, chosen by a hash of their place.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;

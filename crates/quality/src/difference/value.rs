@@ -100,7 +100,7 @@ pub(super) fn write_long(tag: u8, value: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
-/// Writes a moment, given in units of so many nanoseconds.
+/// Writes a moment, given in units of `nanos` nanoseconds.
 pub(super) fn write_moment(tag: u8, value: i64, nanos: i64, out: &mut Vec<u8>) {
     let units = 1_000_000_000 / nanos;
     let of_second = value.rem_euclid(units) * nanos;

@@ -12,19 +12,10 @@ use crate::oci::Digest;
 /// The version of CDEvents.
 pub const VERSION: &str = "0.5.0";
 
-/// The chain of a release: its digest as an UUID.
+/// The chain of a release: its digest as a UUID.
 #[must_use]
 pub fn chain(release: &Digest) -> String {
-    let hex = release.hex();
-    // Version 8: made from something else than time and chance.
-    format!(
-        "{}-{}-8{}-8{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[13..16],
-        &hex[17..20],
-        &hex[20..32]
-    )
+    stoke_model::names::uuid(release.hex(), '8')
 }
 
 /// The trace id of what a release's chain leads to, as W3C writes it: 32 hexadecimal digits.

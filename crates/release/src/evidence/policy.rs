@@ -303,7 +303,7 @@ fn rule(fields: &mut Fields<'_>, node: &Node, path: &str, authorities: &[String]
         needs.extend(need(fields, node, &path, authorities));
     }
     if node.get("require").is_none() {
-        // `require: []` says in so many words that nothing is needed.
+        // `require: []` says that nothing is needed.
         fields.missing(node, "require", path);
     }
     Some(Rule {

@@ -29,7 +29,7 @@ const GLIBC: u32 = 35;
 /// The media type that wheels have in the cache only.
 const WHEEL: &str = "application/vnd.pypi.wheel";
 
-/// What pip is told of the interpreter: wheels are chosen by it, not by the Python that pip runs in.
+/// Tags for pip: wheels are chosen for the image's interpreter, not for the Python that pip runs in.
 ///
 /// # Errors
 /// A machine that there are no such wheels for.

@@ -44,7 +44,7 @@ pub struct Swept {
 }
 
 impl Cache {
-    /// A cache in a directory, of at most so many bytes.
+    /// A cache in a directory, of at most this many bytes.
     ///
     /// # Errors
     /// A directory that cannot be made.
@@ -190,7 +190,7 @@ impl Cache {
         self.prune(self.limit, SystemTime::now())
     }
 
-    /// Removes what was used longest ago until at most so many bytes are left, and downloads that were broken off a week ago (all of them, for 0 bytes).
+    /// Removes what was used longest ago until at most `most` bytes are left, and downloads that were broken off a week ago (all of them, for 0 bytes).
     ///
     /// # Errors
     /// A directory that cannot be read or written.

@@ -33,9 +33,9 @@ pub struct Copied {
     pub bytes: u64,
 }
 
-/// Told of bytes that arrive, and of what is at hand.
+/// Gets the progress of a copy.
 pub trait Watch: Sync {
-    /// So many more bytes.
+    /// Bytes that arrived since the last call.
     fn moved(&self, bytes: u64);
     /// A blob is begun.
     fn begins(&self, descriptor: &Descriptor);

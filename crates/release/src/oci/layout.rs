@@ -35,8 +35,9 @@ impl Layout {
                 "{} is not an OCI image layout: it has no file `oci-layout`",
                 directory.display()
             );
-            return Err(OciError::new(Kind::NotFound, message)
-                .with_fix("name a directory that `--output oci:DIRECTORY` or `skopeo copy … oci:DIRECTORY` wrote"));
+            return Err(OciError::new(Kind::NotFound, message).with_fix(
+                "name a directory that `stoke image build --to oci:DIRECTORY` or `skopeo copy … oci:DIRECTORY` wrote",
+            ));
         }
         Ok(Self {
             directory: directory.to_owned(),

@@ -205,7 +205,7 @@ impl Repository {
         Ok(bytes)
     }
 
-    /// A blob. One of a registry is fetched into the cache when it is not there; `moved` is told of bytes as they arrive.
+    /// A blob. One of a registry is fetched into the cache when it is not there; `moved` is called with the number of bytes that arrived.
     ///
     /// # Errors
     /// Not there, refused, not reached, not what its digest says; a disk that is full.

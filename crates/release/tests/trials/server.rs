@@ -27,7 +27,7 @@ impl Question {
 pub enum Reply {
     /// Status line without `HTTP/1.1`, headers, body.
     Answer(&'static str, Vec<(&'static str, String)>, Vec<u8>),
-    /// As an answer, with a length of so many bytes more than there are.
+    /// As an answer, with a length that is too large by this number of bytes.
     Short(Vec<(&'static str, String)>, Vec<u8>, usize),
     /// Nothing, for so long.
     Nothing(Duration),

@@ -408,7 +408,10 @@ fn specification(arguments: &BuildArguments) -> Result<Option<Spec>, Unread> {
 
 /// The directory's name as the name of an image.
 fn name_of(directory: &Path) -> Outcome<String> {
-    let whole = directory.canonicalize()?;
+    let whole = directory.canonicalize().map_err(|error| {
+        Failure::input("stoke::build::path", format!("{}: {error}", directory.display()))
+            .fix("name the directory of the job")
+    })?;
     let name = whole.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let name: String = name
         .chars()
@@ -532,6 +535,12 @@ async fn list(place: Option<&str>, store: &Path, places: &Places, terminal: &mut
     };
     match terminal.format() {
         Format::Json => terminal.json(&names),
+        Format::Text if names.is_empty() => {
+            terminal.note(match place {
+                None => "no images; `stoke image build` makes one and keeps it here unless --to or --push is given",
+                Some(_) => "no tags",
+            });
+        }
         Format::Text => names.iter().for_each(|name| terminal.out(name)),
     }
     Ok(0)

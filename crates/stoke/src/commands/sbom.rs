@@ -119,6 +119,15 @@ async fn inventory(target: &str, platform: Option<&str>, context: &mut Context) 
         };
         return Ok((inventory?, about));
     }
+    if target.starts_with(['/', '.']) {
+        return Err(refused(SbomError::Target {
+            place: target.to_owned(),
+            why: match Path::new(target).exists() {
+                true => "it is a file; an archive of an image is written archive:FILE".to_owned(),
+                false => "there is no such directory".to_owned(),
+            },
+        }));
+    }
     let place = Place::open(target, false, context)?;
     let platform = match platform {
         Some(text) => text.parse().map_err(oci_failure)?,

@@ -147,7 +147,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Begins to watch. The first change is told as soon as it does: what came before may have been missed. None where nothing can change.
+    /// Begins to watch. The first change is reported at once: what came before may have been missed. None where nothing can change.
     pub fn of(sources: &Sources, subject: Subject) -> Option<Changes> {
         let bell = Arc::<Bell>::default();
         let mut tasks = JoinSet::new();

@@ -21,7 +21,7 @@ use crate::site::{Site, real};
 
 pub const HOSTILE: &str = "<img src=x onerror=alert(1)>\u{1b}[2J\u{202e}";
 
-/// An hourly job with so many failures at the end.
+/// An hourly job with a number of failures at the end.
 fn statuses(failures: usize) -> Vec<Status> {
     let now = Timestamp::now();
     let platform = [("platform.yaml".to_owned(), stoke_observe::slo::PLATFORM.to_owned())];

@@ -54,7 +54,7 @@ pub static BOOK: Runbook = Runbook {
         },
         Step {
             name: "answers",
-            what: "A client opens a session and is told Spark's version.",
+            what: "A client opens a session and gets Spark's version.",
             only: &[],
             reads: &[Read::Connect, Read::Handshake],
             does: Does::Verify {

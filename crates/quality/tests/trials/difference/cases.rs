@@ -65,7 +65,7 @@ pub fn formats() -> Result<(), Failed> {
         let found = diff(&at(other), &at("a.parquet"), &keyed("n"))?;
         expect(found.is_equal() && found.rows.equal == 3, other, &found)?;
     }
-    // What CSV cannot say is told; JSON can.
+    // What CSV cannot say is noted; JSON can.
     let found = diff(&at("a.csv"), &at("a.parquet"), &free)?;
     expect(
         found.notes.iter().any(|note| note.contains("empty texts")),

@@ -44,7 +44,7 @@ fn ledger(directory: &std::path::Path, by: &str) -> Ledger {
     )
 }
 
-/// Lets a future run for so many turns, then drops it, as a kill would. True when it ended before.
+/// Lets a future run for a number of polls, then drops it, as a kill would. True when it ended before.
 async fn cut<T>(future: impl Future<Output = T>, turns: usize) -> Option<T> {
     let mut future = pin!(future);
     let mut left = turns;

@@ -97,7 +97,7 @@ impl Registry {
 
     /// A blob as a file of the cache. What is broken off goes on where it ended, in this call or in the next.
     ///
-    /// `moved` is told of bytes as they arrive.
+    /// `moved` is called with the number of bytes that arrived.
     ///
     /// # Errors
     /// Not there, refused, not reached; content that is not what its digest and size say; a disk that is full.

@@ -19,7 +19,7 @@ use crate::oci::Digest;
 use crate::oci::error::{Kind, OciError, OciResult};
 use crate::oci::model::Descriptor;
 
-/// Blobs of at most so many bytes go up in one request.
+/// Blobs of at most this many bytes go up in one request.
 const WHOLE: u64 = 64 << 20;
 /// Size of a piece of a larger one, in bytes.
 const PIECE: u64 = 32 << 20;

@@ -1,4 +1,4 @@
-//! Pages of runs, of Connect servers and of data, told of changes as those of a cluster are.
+//! Pages of runs, of Connect servers and of data, which follow changes as those of a cluster do.
 
 use std::path::PathBuf;
 
@@ -162,7 +162,7 @@ async fn a_run_is_followed_as_it_is_written_and_until_it_ends() {
     let begun = Instant::now();
     // The last event, and the end of the answer.
     let rest = told.until("0\r\n\r\n").await;
-    println!("its end is told after {:?}", begun.elapsed());
+    println!("its end is on the page after {:?}", begun.elapsed());
     assert!(rest.contains("event: look"), "{rest}");
     let page = answer(address, &path, "").await;
     assert!(!page.contains("data-live") && !page.contains("data-stream"), "{page}");
@@ -255,7 +255,7 @@ async fn connect_servers_and_data_are_followed() {
         "spec": {"sparkVersion": "4.1.4", "image": "apache/spark:4.1.4", "server": {}, "executor": {}}});
     world.make::<SparkConnect>(world.api(), server).await;
     let took = servers.until("look", 5 * SECOND).await;
-    println!("a Connect server is told of after {took:?}");
+    println!("a Connect server is on the page after {took:?}");
     assert_eq!(world.twin(&owner, "/connect/").await["servers"]["total"], 1);
     let mut data = world.follow(&owner, "/data/").await;
     data.settle().await;
