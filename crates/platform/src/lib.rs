@@ -1,0 +1,1 @@
+//! Room `platform`: the components around Spark, presets by workload, and job directories that start right.
