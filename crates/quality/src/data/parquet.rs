@@ -8,7 +8,9 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
 use parquet::basic::Type as PhysicalType;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::FOOTER_SIZE;
+use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::reader::Length;
 use parquet::file::statistics::Statistics;
 
 use crate::column::Class;
@@ -41,7 +43,8 @@ pub struct Footer {
 impl ParquetFile {
     pub(super) fn open(blob: Blob) -> Result<Self, String> {
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let plain = ArrowReaderMetadata::load(&blob, options).map_err(|error| error.to_string())?;
+        let plain =
+            ArrowReaderMetadata::try_new(Arc::new(footer(&blob)?), options).map_err(|error| error.to_string())?;
         let parquet = plain.metadata().file_metadata().schema_descr();
         let fields: Vec<Arc<Field>> = plain
             .schema()
@@ -312,6 +315,72 @@ impl ParquetFile {
         push(of.end - next, false);
         RowSelection::from(selectors)
     }
+}
+
+/// Footers up to this size are read in one request.
+const TAIL: u64 = 32 << 10;
+
+/// What the footer says, once the file is as long as the footer says.
+fn footer(blob: &Blob) -> Result<ParquetMetaData, String> {
+    let size = blob.len();
+    let tail = blob.range(
+        size - size.min(TAIL),
+        usize::try_from(size.min(TAIL)).unwrap_or_default(),
+    );
+    let tail = tail.map_err(|error| error.to_string())?;
+    let Some((before, end)) = tail.split_last_chunk::<FOOTER_SIZE>() else {
+        return Err(format!("{size} bytes are too few for a Parquet file"));
+    };
+    let end = FooterTail::try_new(end).map_err(|error| error.to_string())?;
+    if end.is_encrypted_footer() {
+        return Err("its footer is encrypted".into());
+    }
+    let length = end.metadata_length();
+    let start = size.checked_sub((length + FOOTER_SIZE) as u64);
+    let start = start.ok_or_else(|| format!("the footer has {length} bytes, the file {size}"))?;
+    let metadata = match before.len().checked_sub(length) {
+        Some(from) => ParquetMetaDataReader::decode_metadata(&before[from..]),
+        None => ParquetMetaDataReader::decode_metadata(&blob.range(start, length).map_err(|error| error.to_string())?),
+    };
+    let metadata = metadata.map_err(|error| error.to_string())?;
+    whole(&metadata, start)?;
+    Ok(metadata)
+}
+
+/// Where bytes were lost, parts of the file end behind the place where its footer begins, though each of them may still be readable.
+fn whole(metadata: &ParquetMetaData, footer: u64) -> Result<(), String> {
+    for (number, group) in metadata.row_groups().iter().enumerate() {
+        for column in group.columns() {
+            let pages = column
+                .dictionary_page_offset()
+                .unwrap_or(i64::MAX)
+                .min(column.data_page_offset());
+            let parts = [
+                Some((pages, Some(column.compressed_size()))),
+                column
+                    .column_index_offset()
+                    .map(|at| (at, column.column_index_length().map(i64::from))),
+                column
+                    .offset_index_offset()
+                    .map(|at| (at, column.offset_index_length().map(i64::from))),
+                column
+                    .bloom_filter_offset()
+                    .map(|at| (at, column.bloom_filter_length().map(i64::from))),
+            ];
+            for (at, length) in parts.into_iter().flatten() {
+                let end = at
+                    .checked_add(length.unwrap_or_default())
+                    .and_then(|end| u64::try_from(end).ok());
+                if end.is_none_or(|end| end > footer) {
+                    return Err(format!(
+                        "the file is damaged: column {} of row group {number} does not end before the footer at byte {footer}",
+                        column.column_path().string()
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The leaf of a column that is not nested.

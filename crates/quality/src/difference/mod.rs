@@ -52,6 +52,7 @@ pub const DISTANCE: f64 = 0.1;
 
 /// What is compared, and how.
 #[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Options {
     /// Columns that say which rows belong together; without any, rows are compared as a multiset.
     pub keys: Vec<String>,

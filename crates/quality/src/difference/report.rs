@@ -21,6 +21,7 @@ pub enum Verdict {
 
 /// One side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SideSummary {
     pub place: String,
     /// `parquet`, `csv`, `json`, `delta` or `iceberg`.
@@ -52,6 +53,7 @@ impl SideSummary {
 
 /// What rows were found by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct KeySummary {
     pub columns: Vec<String>,
     /// Keys that several rows have, among the rows that were looked at closely.
@@ -61,6 +63,7 @@ pub struct KeySummary {
 
 /// What it took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Work {
     /// Rows of both sides in buckets that differ.
     pub rows_looked_at: u64,
@@ -70,6 +73,7 @@ pub struct Work {
 
 /// What a comparison found.
 #[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Difference {
     pub verdict: Verdict,
     pub left: SideSummary,

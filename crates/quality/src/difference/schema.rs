@@ -61,6 +61,7 @@ pub(super) enum Role {
 
 /// A column that differs before its values are looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SchemaDifference {
     pub column: String,
     /// `only-left`, `only-right` or `type`.

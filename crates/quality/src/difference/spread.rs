@@ -40,6 +40,7 @@ pub(super) struct Spread {
 
 /// What is said of one side.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SpreadNumbers {
     pub rows: u64,
     pub nulls: u64,
@@ -53,6 +54,7 @@ pub struct SpreadNumbers {
 
 /// A column of which only the distribution is compared.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Distribution {
     pub column: String,
     pub left: SpreadNumbers,

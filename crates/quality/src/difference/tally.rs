@@ -19,6 +19,7 @@ const SHOWN: usize = 120;
 
 /// Numbers of rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RowCounts {
     /// On the left.
     pub left: u64,
@@ -37,6 +38,7 @@ pub struct RowCounts {
 
 /// Of a column of rows that belong together.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ColumnCounts {
     pub column: String,
     /// Rows in which it differs.
@@ -49,7 +51,7 @@ pub struct ColumnCounts {
 
 /// A difference of rows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "what", rename_all = "kebab-case")]
+#[serde(tag = "what", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Example {
     /// A row of a key with other values.
     Changed {
@@ -65,6 +67,7 @@ pub enum Example {
 
 /// A row that is missing on the other side.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct OneSided {
     pub row: Map<String, Value>,
     /// How often it is on the left.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 /// A tolerance: numbers are near when one of the bounds that are given holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Tolerance {
     /// Largest difference.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
 //! Where faults are injected: a cluster with Prometheus and Alertmanager, its operator inside, or operator and History Server as programs of their own.
 
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -31,6 +31,19 @@ impl Running {
     fn start(command: &mut Command) -> Result<Self, Failed> {
         let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Ok(Self(command.spawn()?))
+    }
+
+    /// Waits until it listens: what is asked before is what ran in its place.
+    fn answers(&mut self, port: u16) -> Result<(), Failed> {
+        let mut ended = None;
+        eventually("a program that was started listens", Duration::from_secs(60), || {
+            ended = self.0.try_wait().ok().flatten();
+            ended.is_some() || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
+        })?;
+        match ended {
+            None => Ok(()),
+            Some(status) => Err(format!("a program that was started ended at once: {status}").into()),
+        }
     }
 }
 
@@ -173,7 +186,9 @@ impl Stage {
             .arg("--kubeconfig")
             .arg(kubeconfig)
             .envs(variables.iter().cloned());
-        self.beside().operator = Some(Running::start(&mut command)?);
+        let mut operator = Running::start(&mut command)?;
+        operator.answers(self.ports[0])?;
+        self.beside().operator = Some(operator);
         Ok(())
     }
 
