@@ -67,7 +67,7 @@ const SAYS: [&str; 3] = [
 /// # Errors
 /// [`CostError::Setting`] when a property from which a reservation follows does not parse.
 pub fn holders(run: &Run, cluster: Option<&Cluster>) -> Result<(Vec<Holder>, Vec<String>), CostError> {
-    let hold = Hold {
+    let mut hold = Hold {
         run,
         cluster,
         tasks: tasks(run),
@@ -118,7 +118,13 @@ struct Requests {
 }
 
 impl Hold<'_> {
-    fn driver(&self) -> Result<Holder, CostError> {
+    /// Of the executor at this place, who is asked for once: a run of a million tasks is not kept twice.
+    fn take_tasks(&mut self, place: usize) -> Vec<Busy> {
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        self.tasks.remove(&place).unwrap_or_default()
+    }
+
+    fn driver(&mut self) -> Result<Holder, CostError> {
         let pod = self.cluster.and_then(Cluster::driver);
         let local = self.run.workers().find(|(_, executor)| executor.id == DRIVER);
         let properties = &self.run.spark;
@@ -133,14 +139,12 @@ impl Hold<'_> {
             storage: self.storage("driver")?,
             gpus: self.number("spark.driver.resource.gpu.amount", 0)?,
         };
-        let busy = local
-            .and_then(|(place, _)| self.tasks.get(&(place as u32)).cloned())
-            .unwrap_or_default();
+        let busy = local.map(|(place, _)| self.take_tasks(place)).unwrap_or_default();
         let slots = local.map_or(0, |(_, executor)| executor.cores);
         Ok(self.holder(DRIVER, pod, (self.run.started, self.run.end()), asked, slots, busy))
     }
 
-    fn executor(&self, place: usize, executor: &Executor) -> Result<Holder, CostError> {
+    fn executor(&mut self, place: usize, executor: &Executor) -> Result<Holder, CostError> {
         let pod = self.cluster.and_then(|cluster| {
             let mut executors = cluster.executors();
             executors.find(|pod| matches!(&pod.role, Role::Executor(id) if *id == executor.id))
@@ -152,7 +156,7 @@ impl Hold<'_> {
             storage: self.storage("executor")?,
             gpus: self.gpus(executor.profile)?,
         };
-        let busy = self.tasks.get(&(place as u32)).cloned().unwrap_or_default();
+        let busy = self.take_tasks(place);
         Ok(self.holder(&executor.id, pod, (executor.added, until), asked, executor.cores, busy))
     }
 

@@ -216,12 +216,14 @@ fn awaited<'a>(
 
 fn step(run: &Run, stage: &Stage, cpus: u32, shared: &[u32]) -> Step {
     // A copy that lost, or a task of a cancelled stage, was not work that had to be done.
-    let worked = |place: &usize| matches!(stage.tasks[*place].outcome, Outcome::Succeeded | Outcome::Failed);
-    let mut places: Vec<usize> = (0..stage.tasks.len()).filter(worked).collect();
-    places.sort_by_key(|place| (stage.tasks[*place].launched, stage.tasks[*place].index));
-    let tasks = || places.iter().map(|place| &stage.tasks[*place]);
+    let worked = |(_, task): &(u32, &Task)| matches!(task.outcome, Outcome::Succeeded | Outcome::Failed);
+    let mut places: Vec<u32> = (0..).zip(&stage.tasks).filter(worked).map(|(place, _)| place).collect();
+    let task = |place: &u32| &stage.tasks[*place as usize];
+    // Unstable, which takes no memory: of two that are equal in this the first stays the first.
+    places.sort_unstable_by_key(|place| (task(place).launched, task(place).index, *place));
+    let tasks = || places.iter().map(task);
     let last = tasks().map(Task::ended).max();
-    let taken = |place: &usize| Taken::by(&stage.tasks[*place], shared.get(*place).copied().unwrap_or(0));
+    let taken = |place: &u32| Taken::by(task(place), shared.get(*place as usize).copied().unwrap_or(0));
     let mut taken: Vec<Taken> = places.iter().map(taken).collect();
     let executors: Vec<u32> = tasks().map(|task| task.executor).collect();
     let warmth = warm::warmth(run, cpus, &executors, &mut taken);
@@ -237,27 +239,34 @@ fn step(run: &Run, stage: &Stage, cpus: u32, shared: &[u32]) -> Step {
 /// Milliseconds at a task's end in which its slot was another's, by stage attempts in their order and the places of their tasks.
 type Shared = Vec<Vec<u32>>;
 
-/// A task attempt that ended: on which executor, from when until when, and where it stands: the place of its stage attempt, and its own.
-type Turn = (u32, u64, u64, u32, u32);
+/// A task attempt that ended: on which executor, and where it stands: the place of its stage attempt, and its own.
+type Turn = (u32, u32, u32);
 
 /// The driver gives a slot away when it hears that its task has ended, and takes the task's result after that: in a full executor the next
 /// task is launched before the one it follows has ended.
 fn shared(run: &Run, cpus: u32) -> Shared {
     let mut shared: Shared = run.stages.values().map(|stage| vec![0; stage.tasks.len()]).collect();
+    let stages: Vec<&Stage> = run.stages.values().collect();
     let mut turns: Vec<Turn> = Vec::with_capacity(shared.iter().map(Vec::len).sum());
-    for (stage_place, stage) in (0..).zip(run.stages.values()) {
+    for (stage_place, stage) in (0..).zip(&stages) {
         for (place, task) in (0..).zip(&stage.tasks) {
             if task.outcome.has_ended() {
-                turns.push((task.executor, task.launched, task.ended(), stage_place, place));
+                turns.push((task.executor, stage_place, place));
             }
         }
     }
-    turns.sort_unstable();
+    let task_of = |stage: u32, place: u32| &stages[stage as usize].tasks[place as usize];
+    turns.sort_unstable_by_key(|(executor, stage, place)| {
+        let task = task_of(*stage, *place);
+        (*executor, task.launched, task.ended(), *stage, *place)
+    });
     for of_executor in turns.chunk_by(|one, other| one.0 == other.0) {
         let slots = of_executor.first().map_or(1, |turn| slots_of(run, turn.0, cpus));
         let mut runs: BinaryHeap<Reverse<(u64, u32, u32)>> = BinaryHeap::new();
-        for (_, launched, ended, stage, place) in of_executor {
-            while runs.peek().is_some_and(|Reverse((end, ..))| end <= launched) {
+        for (_, stage, place) in of_executor {
+            let task = task_of(*stage, *place);
+            let launched = task.launched;
+            while runs.peek().is_some_and(|Reverse((end, ..))| *end <= launched) {
                 runs.pop();
             }
             if runs.len() >= slots
@@ -265,7 +274,7 @@ fn shared(run: &Run, cpus: u32) -> Shared {
             {
                 shared[stage as usize][place as usize] = u32::try_from(end - launched).unwrap_or(u32::MAX);
             }
-            runs.push(Reverse((*ended, *stage, *place)));
+            runs.push(Reverse((task.ended(), *stage, *place)));
         }
     }
     shared
