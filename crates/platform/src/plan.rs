@@ -148,9 +148,12 @@ fn action(scope: &Scope<'_>, one: &Compared) -> Action {
     let Some(there) = &one.there else {
         return Action::Create;
     };
-    // A namespace may be there before: it is used, and stays.
-    if !is_owned(scope, there) && there["kind"] != "Namespace" {
-        return Action::Foreign;
+    if !is_owned(scope, there) {
+        // A namespace may be there before: it is used as it is, and stays.
+        return match there["kind"] == "Namespace" {
+            true => Action::Keep,
+            false => Action::Foreign,
+        };
     }
     let mut changes = Vec::new();
     if let Some(would_be) = &one.would_be {
@@ -175,7 +178,9 @@ pub fn record_name(scope: &Scope<'_>) -> String {
     format!("stoke-platform-{}", scope.platform.name)
 }
 
-fn is_record(scope: &Scope<'_>, object: &Value) -> bool {
+/// Whether it is that ConfigMap.
+#[must_use]
+pub fn is_record(scope: &Scope<'_>, object: &Value) -> bool {
     object["kind"] == "ConfigMap" && object["metadata"]["name"] == record_name(scope)
 }
 
@@ -291,6 +296,20 @@ pub fn readiness(object: &Value) -> Readiness {
         },
         _ => Readiness::Ready,
     }
+}
+
+/// What is there of a platform, to be removed: workloads first, since they would make things again, then the rest; what keeps data last.
+#[must_use]
+pub fn removal(owned: &[Value]) -> Vec<&Value> {
+    let order = |object: &Value| match object["kind"].as_str().unwrap_or_default() {
+        "SparkConnect" => 0,
+        "Deployment" | "StatefulSet" => 1,
+        "PersistentVolumeClaim" => 3,
+        _ => 2,
+    };
+    let mut all: Vec<&Value> = owned.iter().collect();
+    all.sort_by_key(|object| (order(object), std::cmp::Reverse(wave(object))));
+    all
 }
 
 fn conditions(object: &Value) -> impl Iterator<Item = &Value> {

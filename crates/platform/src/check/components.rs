@@ -23,14 +23,19 @@ pub(super) fn look(resolved: &Resolved, environment: Option<&str>, issues: &mut 
     let platform = &resolved.platform;
     name("name", &platform.name, "a platform", issues);
     if let Err(error) = check_dns_1123(&platform.namespace) {
-        let fix = suggest_dns_1035(&platform.namespace, 63)
-            .map_or_else(|| error.to_string(), |near| format!("write `{near}`"));
-        issues.error(
-            "platform-name",
-            "namespace",
-            format!("`{}` is not the name of a namespace: {error}", platform.namespace),
-            fix,
-        );
+        let message = format!("`{}` is not the name of a namespace: {error}", platform.namespace);
+        match suggest_dns_1035(&platform.namespace, 63) {
+            Some(near) => {
+                let fix = format!("write `{near}`");
+                issues.instead("platform-name", "namespace", message, fix, json!(near));
+            }
+            None => issues.error(
+                "platform-name",
+                "namespace",
+                message,
+                "use lower-case letters, digits and `-`",
+            ),
+        }
     }
     for reserved in ["kube-system", "kube-public", "kube-node-lease"] {
         if platform.namespace == reserved {
@@ -355,17 +360,28 @@ fn folder(path: &str, folder: &str, issues: &mut Issues) {
 
 fn host(path: &str, host: &str, issues: &mut Issues) {
     let is_name = check_subdomain(host).is_ok() && host.contains('.');
-    if !is_name {
-        let fix = match host.split_once("://") {
-            Some((_, rest)) => format!("write the name alone: `{}`", rest.split('/').next().unwrap_or_default()),
-            None => "write a name such as `notebooks.example.com`".to_owned(),
-        };
-        issues.error(
-            "platform-address",
-            join(path, "host"),
-            format!("`{host}` is not a host name"),
-            fix,
-        );
+    if is_name {
+        return;
+    }
+    let message = format!("`{host}` is not a host name");
+    name_alone(
+        join(path, "host"),
+        host,
+        message,
+        "write a name such as `notebooks.example.com`",
+        issues,
+    );
+}
+
+/// A whole address where the name in it is wanted.
+fn name_alone(path: String, written: &str, message: String, otherwise: &str, issues: &mut Issues) {
+    match written.split_once("://") {
+        Some((_, rest)) => {
+            let name = rest.split('/').next().unwrap_or_default();
+            let fix = format!("write the name alone: `{name}`");
+            issues.instead("platform-address", path, message, fix, json!(name));
+        }
+        None => issues.error("platform-address", path, message, otherwise),
     }
 }
 
@@ -558,15 +574,13 @@ fn object_store(path: &str, store: &ObjectStore, issues: &mut Issues) {
         && bucket.starts_with(|c: char| c.is_ascii_alphanumeric())
         && bucket.ends_with(|c: char| c.is_ascii_alphanumeric());
     if !is_bucket {
-        let fix = match bucket.split_once("://") {
-            Some((_, rest)) => format!("write the name alone: `{}`", rest.split('/').next().unwrap_or_default()),
-            None => "use 3 to 63 lower-case letters, digits and `-`".to_owned(),
-        };
-        issues.error(
-            "platform-address",
+        let message = format!("`{bucket}` is not the name of a bucket");
+        name_alone(
             join(path, "bucket"),
-            format!("`{bucket}` is not the name of a bucket"),
-            fix,
+            bucket,
+            message,
+            "use 3 to 63 lower-case letters, digits and `-`",
+            issues,
         );
     }
     if let Some(endpoint) = &store.endpoint {

@@ -21,13 +21,13 @@ use crate::spec::components::ObjectStore;
 use crate::spec::{Component, Database, Login, Platform, Security, Spark};
 
 /// Label: the platform that an object is of.
-pub const LABEL_PLATFORM: &str = "stoke.dev/platform";
+pub const LABEL_PLATFORM: &str = "platform.stoke.dev/name";
 /// Label: the environment that an object is of.
-pub const LABEL_ENVIRONMENT: &str = "stoke.dev/environment";
+pub const LABEL_ENVIRONMENT: &str = "platform.stoke.dev/environment";
 /// Label of pods that use a component, followed by its name.
-pub const LABEL_USES: &str = "stoke.dev/uses-";
+pub const LABEL_USES: &str = "platform.stoke.dev/uses-";
 /// Annotation: objects with a smaller number are applied and ready first.
-pub const WAVE: &str = "stoke.dev/wave";
+pub const WAVE: &str = "platform.stoke.dev/wave";
 /// The environment of a file that is used as it stands.
 pub const NO_ENVIRONMENT: &str = "default";
 /// The service account of Spark's drivers.

@@ -8,7 +8,7 @@ use crate::component::About;
 use crate::spec::{Resources, Run, Security, Storage};
 
 /// Annotation of pods: what their configuration is, so that they start again when it changes.
-const CONFIG: &str = "stoke.dev/config";
+const CONFIG: &str = "platform.stoke.dev/config";
 
 /// What a pod of a component is made of.
 #[derive(Clone, Debug, Default)]

@@ -21,6 +21,8 @@ pub use read::{File, read};
 
 /// The name of the file, where none is given.
 pub const FILE: &str = "platform.yaml";
+/// A file to begin with.
+pub const BEGIN: &str = include_str!("begin.yaml");
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -285,9 +285,13 @@ fn teach(mut complaint: Diagnostic, root: &Node, schema: &Value, path: &str) -> 
     let unquoted = text
         .strip_prefix("remove the quotes: ")
         .and_then(|rest| serde_json::from_str(rest).ok());
+    // In quotes it may still be none of the words that are taken.
+    let words = at(schema, &relative)["enum"].as_array();
+    let is_taken = |value: &Value| words.is_none_or(|words| words.contains(value));
     let patch = word
         .or(quoted)
         .or(unquoted)
+        .filter(is_taken)
         .and_then(|value| patch(&complaint.path, value));
     complaint.fix = Some(Fix {
         text: match text.is_empty() {
@@ -310,19 +314,19 @@ fn plain_secret(complaint: Diagnostic, key: &str) -> Diagnostic {
     complaint
 }
 
-/// Keys that a schema has at a path.
-fn keys_at(schema: &Value, path: &[Step]) -> Vec<String> {
-    let at = path.iter().fold(schema, |schema, step| match step {
+/// What a schema says of a path.
+fn at<'a>(schema: &'a Value, path: &[Step]) -> &'a Value {
+    path.iter().fold(schema, |schema, step| match step {
         Step::Key(key) if !schema["properties"][key].is_null() => &schema["properties"][key],
         Step::Key(_) => &schema["additionalProperties"],
         Step::Index(_) => &schema["items"],
-    });
-    at["properties"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(key, _)| key.clone())
-        .collect()
+    })
+}
+
+/// Keys that a schema has at a path.
+fn keys_at(schema: &Value, path: &[Step]) -> Vec<String> {
+    let properties = at(schema, path)["properties"].as_object();
+    properties.into_iter().flatten().map(|(key, _)| key.clone()).collect()
 }
 
 /// A merge patch of the file that sets one value; none where the path leads into a list, which such a patch cannot change in part.

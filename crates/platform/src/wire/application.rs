@@ -121,9 +121,6 @@ pub fn wired(scope: &Scope<'_>, document: &Document) -> Result<Value, Vec<Diagno
             side_spec["serviceAccount"] = json!(SPARK_ACCOUNT);
         }
     }
-    if spec["image"].is_null() {
-        spec["image"] = json!(spark.image());
-    }
     if object["metadata"]["namespace"].is_null() {
         object["metadata"]["namespace"] = json!(scope.namespace());
     }
