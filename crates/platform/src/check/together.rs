@@ -20,6 +20,7 @@ pub(super) fn look(resolved: &Resolved, file: &Platform, environment: Option<&st
     cycles(resolved, issues);
     hosts(resolved, issues);
     databases(resolved, issues);
+    sparks(resolved, issues);
     // What follows is made of references; those that lead nowhere are told already.
     if issues.0.len() == before {
         wiring(resolved, issues);
@@ -237,6 +238,26 @@ fn databases(resolved: &Resolved, issues: &mut Issues) {
                 path,
                 format!("`{other}` uses the database `{database_name}` too"),
                 "give one of them another `name` below `database`",
+            );
+        }
+    }
+}
+
+/// An application says a version: which Spark is meant must be plain.
+fn sparks(resolved: &Resolved, issues: &mut Issues) {
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    for (name, spark) in &resolved.platform.sparks {
+        if let Some(other) = seen.insert(&spark.version, name) {
+            let path = join(&join("sparks", name), "version");
+            let message = format!(
+                "`{other}` is Spark {} too, and an application says the version alone",
+                spark.version
+            );
+            issues.error(
+                "platform-contradiction",
+                path,
+                message,
+                "keep one of the two, or write another version",
             );
         }
     }

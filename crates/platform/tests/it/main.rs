@@ -3,6 +3,7 @@
 
 mod mistakes;
 mod mutations;
+mod probes;
 mod trees;
 mod valid;
 mod wiring;
@@ -43,4 +44,135 @@ fn the_generated_schema_is_that_of_the_types() {
 #[test]
 fn the_file_to_begin_with_is_right() {
     assert_eq!(right(spec::BEGIN).warnings, []);
+}
+
+#[test]
+fn the_generated_page_has_every_kind_and_key() {
+    assert_eq!(
+        stoke_testkit::generated::file("docs/reference/platform.md", &page()),
+        Ok(())
+    );
+}
+
+fn page() -> String {
+    use std::fmt::Write;
+    use stoke_platform::component::{CATALOGUE, Embedded};
+    use stoke_platform::spec::schema;
+
+    let mut text = "# platform.yaml\n\nEvery key of the file and of each kind of component. How it is used: [how-to/platform.md](../how-to/platform.md). Written by a test: `scripts/generate`.\n\n## The file\n".to_owned();
+    keys(&mut text, schema::root(), false);
+    text.push_str("\n## Components\n");
+    for about in &CATALOGUE {
+        let _ = writeln!(
+            text,
+            "\n### {}\n\n{}{}.\n",
+            about.kind,
+            about.title[..1].to_uppercase(),
+            &about.title[1..]
+        );
+        let mut fact = |name: &str, value: String| {
+            if !value.is_empty() {
+                let _ = writeln!(text, "- {name}: {value}");
+            }
+        };
+        fact(
+            "gives",
+            about
+                .gives
+                .iter()
+                .map(|gives| gives.text())
+                .collect::<Vec<_>>()
+                .join(", "),
+        );
+        fact(
+            "versions",
+            about
+                .versions
+                .iter()
+                .map(|version| format!("`{version}`"))
+                .collect::<Vec<_>>()
+                .join(", "),
+        );
+        if about.embedded != Embedded::Outside {
+            fact("port", about.port.to_string());
+            fact(
+                "each pod, unless said",
+                format!("{} CPU, {}", about.usual.0, about.usual.1),
+            );
+        }
+        fact("ready when it answers", about.health.to_owned());
+        fact(
+            "embedded cluster",
+            match about.embedded {
+                Embedded::Runs => "runs".to_owned(),
+                Embedded::Outside => "nothing runs; it is outside".to_owned(),
+                Embedded::Not(why) => format!("does not run: {why}"),
+            },
+        );
+        keys(&mut text, schema::of_kind(about.kind).unwrap(), true);
+    }
+    text
+}
+
+fn keys(text: &mut String, schema: &serde_json::Value, of_component: bool) {
+    use std::fmt::Write;
+    use stoke_platform::spec::schema::OVERLAID;
+
+    text.push_str(if of_component {
+        "\n| key | meaning | by environment |\n|---|---|---|\n"
+    } else {
+        "\n| key | meaning |\n|---|---|\n"
+    });
+    let mut rows = Vec::new();
+    walk("", schema, &mut rows);
+    for (key, meaning) in rows {
+        let top = key.split('.').next().unwrap();
+        let _ = match of_component {
+            true if key == "kind" => Ok(()),
+            true => writeln!(
+                text,
+                "| `{key}` | {meaning} | {} |",
+                if OVERLAID.contains(&top) { "yes" } else { "" }
+            ),
+            false => writeln!(text, "| `{key}` | {meaning} |"),
+        };
+    }
+}
+
+fn walk(path: &str, schema: &serde_json::Value, rows: &mut Vec<(String, String)>) {
+    let required: Vec<&str> = schema["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|key| key.as_str())
+        .collect();
+    for (key, property) in schema["properties"].as_object().into_iter().flatten() {
+        let path = if path.is_empty() {
+            key.clone()
+        } else {
+            format!("{path}.{key}")
+        };
+        let mut meaning = property["description"]
+            .as_str()
+            .unwrap_or_default()
+            .trim_end_matches('.')
+            .replace('|', "or")
+            .replace('\n', " ");
+        if let Some(words) = property["enum"].as_array() {
+            let words: Vec<String> = words
+                .iter()
+                .filter_map(|word| word.as_str())
+                .map(|word| format!("`{word}`"))
+                .collect();
+            meaning = format!("{meaning}: {}", words.join(", "));
+        }
+        if required.contains(&key.as_str()) {
+            meaning.push_str(" (required)");
+        }
+        rows.push((path.clone(), meaning));
+        walk(&path, property, rows);
+        if property["additionalProperties"]["properties"].is_object() {
+            walk(&format!("{path}.NAME"), &property["additionalProperties"], rows);
+        }
+    }
 }

@@ -427,6 +427,13 @@ const MISTAKES: &[(&str, &str, usize, &str, &str)] = &[
         "platform-image",
         "stoke image build",
     ),
+    (
+        "version: 3.5.9,",
+        "version: 4.1.4,",
+        9,
+        "platform-contradiction",
+        "another version",
+    ),
     // Sizes and times.
     ("size: 10Gi", "size: 10GB", 12, "bad-quantity", ""),
     (

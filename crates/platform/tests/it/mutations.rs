@@ -58,7 +58,7 @@ fn others(path: &str, value: &Value) -> Vec<Value> {
         "scala" => &["2.13", "2.12"],
         "tables" => &["iceberg"],
         "nodes" => &["gpu"],
-        "spark" => &["both", "current", "legacy"],
+        "spark" => &["plain", "both", "current", "legacy"],
         "example" => &["legacy"],
         "catalog" => &["metastore", "lake"],
         "store" => &["more", "cloud"],
@@ -71,7 +71,7 @@ fn others(path: &str, value: &Value) -> Vec<Value> {
         "size" => &["60Gi"],
         "region" => &["eu-west-2"],
         "idleTimeout" => &["40m"],
-        "version" => &["4.0.0", "3.5.7"],
+        "version" => &["4.0.0", "3.5.7", "3.5.5"],
         _ if path.contains("Conf[") || path.contains("conf[") => &["false", "200"],
         _ => &[],
     };
@@ -105,6 +105,7 @@ fn only_value(path: &str) -> Option<&'static str> {
     }
     match path {
         "components.pg.after[0]" => Some("others need it, and it needs nothing that is later"),
+        "components.lab-cloud.kafka" => Some("there is one such component"),
         "sparks.current.scala" => Some("Spark 4 is published for one Scala"),
         "sparks.legacy.scala" => Some("Celeborn has a client for one"),
         "components.notebooks.tracking" => Some("there is one such component"),

@@ -114,7 +114,7 @@ fn what_does_not_go_together_has_its_place() {
             "platform.stoke.dev/catalog: lake",
             "4.0.0",
             "",
-            "9:platform-reference the platform has no Spark `4.0.0` | write one of 3.5.8, 4.1.4, 3.5.9, or add this one to `sparks` of the platform",
+            "9:platform-reference the platform has no Spark `4.0.0` | write one of 3.5.8, 4.1.4, 3.5.9, 3.5.6, or add this one to `sparks` of the platform",
         ),
         (
             "platform.stoke.dev/shuffle: shuffle",

@@ -45,6 +45,7 @@ pub struct Arguments {
 struct Done {
     created: Vec<Value>,
     changed: Vec<Value>,
+    removed: Vec<Value>,
 }
 
 pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
@@ -67,7 +68,7 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     }
     let before = cluster.record(&scope).await?;
     let mut done = Done::default();
-    let applied = carry_out(arguments, &scope, &mut cluster, &look, &mut done, context).await;
+    let applied = carry_out(arguments, &mut cluster, &look, &mut done, context).await;
     let Err(failure) = applied else {
         cluster.keep_record(&scope, &objects(&scope)).await?;
         tell_end(&scope, &look, context);
@@ -81,7 +82,9 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     let mut failure = failure;
     let message = &failure.diagnostic.message;
     failure.diagnostic.message = match undone {
-        Ok(()) if done.created.is_empty() && done.changed.is_empty() => format!("{message}; nothing was changed"),
+        Ok(()) if done.created.is_empty() && done.changed.is_empty() && done.removed.is_empty() => {
+            format!("{message}; nothing was changed")
+        }
         Ok(()) => format!("{message}; what was done is undone"),
         Err(why) => format!("{message}; undoing it failed too: {}", why.diagnostic.message),
     };
@@ -109,7 +112,6 @@ fn tell_end(scope: &Scope<'_>, look: &Look, context: &mut Context) {
 
 async fn carry_out(
     arguments: &Arguments,
-    scope: &Scope<'_>,
     cluster: &mut Cluster,
     look: &Look,
     done: &mut Done,
@@ -153,6 +155,7 @@ async fn carry_out(
     for step in look.steps.iter().filter(|step| step.action == Action::Remove) {
         let object = look.owned.iter().find(|object| Id::of(object) == step.id);
         if let Some(object) = object {
+            done.removed.push(object.clone());
             delete(cluster, object, context).await?;
         }
     }
@@ -254,10 +257,10 @@ async fn pods(cluster: &Cluster, object: &Value) -> String {
     waits.map(|waits| format!("; {waits}")).unwrap_or_default()
 }
 
-/// What was created goes, the last first; what was changed becomes what the record says of it.
+/// What was created goes, the last first; what was changed or removed becomes what the record says of it.
 async fn undo(cluster: &mut Cluster, done: &Done, before: Option<&[Value]>, context: &mut Context) -> Outcome<()> {
     let mut left = Vec::new();
-    for object in &done.changed {
+    for object in done.removed.iter().chain(&done.changed) {
         let id = Id::of(object);
         match before.and_then(|before| before.iter().find(|object| Id::of(object) == id)) {
             Some(old) => {

@@ -8,7 +8,7 @@ use kube::discovery::{ApiCapabilities, ApiResource};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use stoke_laptop::apply;
-use stoke_platform::plan::{Compared, KINDS, Step, is_record, plan, record_name};
+use stoke_platform::plan::{Compared, KINDS, Step, plan, record_name};
 use stoke_platform::render::{LABEL_ENVIRONMENT, LABEL_PLATFORM, Scope, objects};
 
 use crate::failure::{Failure, Outcome};
@@ -190,10 +190,6 @@ impl Look {
         claims
             .filter_map(|claim| claim["metadata"]["name"].as_str().map(str::to_owned))
             .collect()
-    }
-
-    pub fn has_record(&self, scope: &Scope<'_>) -> bool {
-        self.owned.iter().any(|object| is_record(scope, object))
     }
 }
 
