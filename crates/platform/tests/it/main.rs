@@ -3,6 +3,7 @@
 
 mod mistakes;
 mod mutations;
+mod plans;
 mod probes;
 mod trees;
 mod valid;
