@@ -1,9 +1,11 @@
 //! What the values of a file mean together: names, references, versions that go together, secrets, sizes, needs. Pure, without places; reading adds them.
 //!
 //! - `components`: one component by itself
+//! - `parts`: what several of them have
 //! - `together`: what names what, and what goes with what
 
 mod components;
+mod parts;
 mod together;
 
 use std::fmt::Display;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use stoke_model::manifest::{join, join_index};
 
 use super::Issues;
-use super::components::or_nearest;
+use super::parts::or_nearest;
 use crate::component::Gives;
 use crate::environment::Resolved;
 use crate::render;
