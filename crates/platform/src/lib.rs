@@ -1,1 +1,20 @@
-//! Room `platform`: the components around Spark, presets by workload, and job directories that start right.
+//! Room `platform`: the components around Spark, presets by workload, and job directories that start right. Pure: no cluster, no file, no clock.
+//!
+//! In: the text of `platform.yaml`. Out: Kubernetes objects of an environment, or what is wrong with the file, each at its line with a fix.
+//!
+//! - [`spec`]: the file as types, read with places; its JSON schema
+//! - [`check`]: what its values mean together
+//! - [`environment`]: the file as it is in one environment
+//! - [`component`]: the catalogue, and the objects of each kind
+//! - [`render`](mod@render): the objects of a platform, and trees of files
+//! - [`wire`](mod@wire): what an application gets that names a catalog or a place for shuffle data
+//! - [`plan`](mod@plan): what is to be done in a cluster, and whether it is done
+
+pub mod check;
+pub mod codes;
+pub mod component;
+pub mod environment;
+pub mod plan;
+pub mod render;
+pub mod spec;
+pub mod wire;

@@ -145,6 +145,9 @@ pub enum Command {
     /// Policies by themselves: test, list and begin with some
     #[command(subcommand)]
     Policy(commands::policy::Command),
+    /// The components around Spark, of one file: catalogs, stores, notebooks, streams, schedules, in each environment
+    #[command(subcommand)]
+    Platform(Box<commands::platform::Command>),
     /// Pipelines of GitHub and GitLab that check, release and promote
     #[command(subcommand)]
     Ci(commands::ci::Command),
@@ -225,6 +228,7 @@ impl Command {
             | Command::Policy(_)
             | Command::Metrics(_)
             | Command::Ci(_) => true,
+            Command::Platform(command) => !command.asks_a_cluster(),
             Command::Console(arguments) => arguments.tokens,
             _ => false,
         }
@@ -290,6 +294,7 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
             Command::Image(command) => commands::image::run(command, context).await,
             Command::Snapshot(command) => commands::snapshot::run(command, context),
             Command::Submit(arguments) => commands::submit::run(arguments, context).await,
+            Command::Platform(command) => commands::platform::run(*command, context).await,
             Command::Ci(command) => commands::ci::run(&command, context),
             Command::Release(command) => commands::release::run(*command, context).await,
             Command::Check(arguments) => commands::check::run(&arguments, context).await,

@@ -26,6 +26,7 @@ pub mod observe;
 pub mod open;
 pub mod operator;
 pub mod pages;
+pub mod platform;
 pub mod policy;
 pub mod ps;
 pub mod quality;

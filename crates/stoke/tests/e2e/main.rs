@@ -36,6 +36,7 @@ mod object_store;
 mod observe;
 mod packages;
 mod pages;
+mod platform;
 mod policies;
 mod provider;
 mod published;
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
         packages::trials(&context),
         live_pages::trials(&context),
         pages::trials(&context),
+        platform::trials(&context),
         policies::trials(&context),
         provider::trials(&context),
         published::trials(&context),

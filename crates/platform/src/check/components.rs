@@ -1,0 +1,452 @@
+//! One component, one Spark or one name by itself.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use stoke_model::conf::Catalogue;
+use stoke_model::distribution;
+use stoke_model::duration::parse_go;
+use stoke_model::manifest::{join, join_index};
+use stoke_model::names::{check_dns_1123, check_subdomain, suggest_dns_1035};
+use stoke_model::redaction::is_secret;
+
+use super::Issues;
+use super::parts::{
+    config, credentials, database, folder, host, image, key, label_key, login, memory, name, name_alone, odd, run,
+    secret_name, storage,
+};
+use crate::environment::Resolved;
+use crate::spec::components::{Executors, ObjectStore, SparkConnect};
+use crate::spec::{Component, Run, Spark};
+
+pub(super) fn look(resolved: &Resolved, environment: Option<&str>, issues: &mut Issues) {
+    let platform = &resolved.platform;
+    name("name", &platform.name, "a platform", issues);
+    if let Err(error) = check_dns_1123(&platform.namespace) {
+        let message = format!("`{}` is not the name of a namespace: {error}", platform.namespace);
+        match suggest_dns_1035(&platform.namespace, 63) {
+            Some(near) => {
+                let fix = format!("write `{near}`");
+                issues.instead("platform-name", "namespace", message, fix, json!(near));
+            }
+            None => issues.error(
+                "platform-name",
+                "namespace",
+                message,
+                "use lower-case letters, digits and `-`",
+            ),
+        }
+    }
+    for reserved in ["kube-system", "kube-public", "kube-node-lease"] {
+        if platform.namespace == reserved {
+            issues.error(
+                "platform-name",
+                "namespace",
+                format!("`{reserved}` is Kubernetes' own namespace"),
+                "name one of your own",
+            );
+        }
+    }
+    if environment.is_none() {
+        for environment in platform.environments.keys() {
+            name(
+                &join("environments", environment),
+                environment,
+                "an environment",
+                issues,
+            );
+        }
+    }
+    if let Some(secret) = platform
+        .ingress
+        .as_ref()
+        .and_then(|ingress| ingress.tls_secret.as_ref())
+    {
+        secret_name("ingress.tlsSecret", secret, issues);
+    }
+    if let Some(class) = platform.ingress.as_ref().and_then(|ingress| ingress.class.as_ref())
+        && let Err(error) = check_subdomain(class)
+    {
+        issues.error(
+            "platform-name",
+            "ingress.class",
+            format!("`{class}` is not the name of an IngressClass: {error}"),
+            "write the name that `kubectl get ingressclass` shows",
+        );
+    }
+    for (kind, nodes) in &platform.nodes {
+        let path = join("nodes", kind);
+        name(&path, kind, "a kind of nodes", issues);
+        if nodes.labels.is_empty() {
+            issues.error(
+                "platform-nodes",
+                join(&path, "labels"),
+                format!("`{kind}` names no label, so it means every node"),
+                "write the labels that these nodes have, or remove it",
+            );
+        }
+        for label in nodes.labels.keys() {
+            label_key(&join(&join(&path, "labels"), label), label, issues);
+        }
+        for (index, taint) in nodes.taints.iter().enumerate() {
+            let key = taint.split('=').next().unwrap_or_default();
+            let path = join_index(&join(&path, "taints"), index);
+            if taint.contains(':') {
+                issues.error(
+                    "platform-nodes",
+                    path,
+                    format!("`{taint}` names an effect; every effect of the taint is tolerated"),
+                    format!("write `{}`", taint.split(':').next().unwrap_or_default()),
+                );
+            } else {
+                label_key(&path, key, issues);
+            }
+        }
+    }
+    for (key, spark) in &platform.sparks {
+        let path = join("sparks", key);
+        name(&path, key, "a Spark", issues);
+        self::spark(&path, spark, issues);
+    }
+    for (key, component) in &platform.components {
+        let path = join("components", key);
+        name(&path, key, "a component", issues);
+        one(&path, component, resolved, issues);
+    }
+}
+
+fn version(path: &str, component: &Component, issues: &mut Issues) {
+    let Some(version) = component.version() else { return };
+    let known = component.about().versions;
+    if !known.contains(&version) {
+        let fix = format!(
+            "write {}",
+            known
+                .iter()
+                .map(|version| format!("`{version}`"))
+                .collect::<Vec<_>>()
+                .join(" or ")
+        );
+        let message = format!("version `{version}` of {} was not tried", component.about().title);
+        match known {
+            [only] => issues.instead("platform-version", join(path, "version"), message, fix, json!(only)),
+            _ => issues.error("platform-version", join(path, "version"), message, fix),
+        }
+    }
+}
+
+fn one(path: &str, component: &Component, resolved: &Resolved, issues: &mut Issues) {
+    if let Some(given) = component.run() {
+        run(path, given, issues);
+    }
+    version(path, component, issues);
+    if let Some(name) = component.host() {
+        host(path, name, issues);
+    }
+    match component {
+        Component::ObjectStore(store) => object_store(path, store, issues),
+        Component::Postgresql(it) => {
+            login(&join(path, "login"), &it.login, issues);
+            storage(&join(path, "storage"), it.storage.as_ref(), issues);
+            if let Some(outside) = &it.outside {
+                if check_subdomain(&outside.host).is_err() {
+                    issues.error(
+                        "platform-address",
+                        join(&join(path, "outside"), "host"),
+                        format!("`{}` is not a host name or address", outside.host),
+                        "write the name alone, without scheme and port",
+                    );
+                }
+                let here = [
+                    ("storage", it.storage.is_some()),
+                    ("nodes", it.run.nodes.is_some()),
+                    ("resources", it.run.resources.is_some()),
+                ];
+                for (key, _) in here.iter().filter(|(_, is)| *is) {
+                    issues.error(
+                        "platform-contradiction",
+                        join(path, key),
+                        format!("`{key}` of a server that is outside has no effect"),
+                        format!("remove `{key}`, or `outside`"),
+                    );
+                }
+            }
+        }
+        Component::HiveMetastore(it) => {
+            database(path, &it.database, issues);
+            folder(path, &it.path, issues);
+            config(path, &it.config, issues);
+            lacks(
+                path,
+                &it.run,
+                resolved,
+                "the driver of PostgreSQL (org.postgresql:postgresql) and hadoop-aws",
+                issues,
+            );
+        }
+        Component::Nessie(it) => {
+            folder(path, &it.path, issues);
+            config(path, &it.config, issues);
+            match &it.database {
+                Some(of) => database(path, of, issues),
+                None if it.replicas > 1 => issues.error(
+                    "platform-contradiction",
+                    join(path, "replicas"),
+                    "each pod would have a catalog of its own: without `database` it is kept in memory",
+                    "add `database: {component: …}`, or write `replicas: 1`",
+                ),
+                None => issues.warning(
+                    "platform-in-memory",
+                    path,
+                    "the catalog is kept in memory: its tables are forgotten when the pod ends",
+                    "add `database: {component: …}`",
+                ),
+            }
+        }
+        Component::HistoryServer(it) => folder(path, &it.path, issues),
+        Component::SparkConnect(it) => connect(path, it, resolved, issues),
+        Component::Jupyterlab(it) => {
+            key(&join(path, "token"), &it.token, issues);
+            storage(&join(path, "storage"), it.storage.as_ref(), issues);
+        }
+        Component::Mlflow(it) => {
+            database(path, &it.database, issues);
+            folder(path, &it.path, issues);
+            lacks(path, &it.run, resolved, "psycopg2 and boto3", issues);
+        }
+        Component::Kafka(it) => {
+            odd(path, "replicas", it.replicas, issues);
+            storage(&join(path, "storage"), it.storage.as_ref(), issues);
+            config(path, &it.config, issues);
+        }
+        Component::Airflow(it) => {
+            database(path, &it.database, issues);
+            key(&join(path, "fernetKey"), &it.fernet_key, issues);
+            key(&join(path, "signingKey"), &it.signing_key, issues);
+            if let Some(claim) = &it.dags_claim
+                && check_subdomain(claim).is_err()
+            {
+                issues.error(
+                    "platform-name",
+                    join(path, "dagsClaim"),
+                    format!("`{claim}` is not the name of a PersistentVolumeClaim"),
+                    "write the name that `kubectl get pvc` shows",
+                );
+            }
+        }
+        Component::Celeborn(it) => {
+            odd(path, "masters", it.masters, issues);
+            storage(&join(path, "storage"), it.storage.as_ref(), issues);
+            config(path, &it.config, issues);
+            for key in it.config.keys().filter(|key| !key.starts_with("celeborn.")) {
+                issues.error(
+                    "platform-conf",
+                    join(&join(path, "config"), key),
+                    format!("`{key}` is not a key of Celeborn"),
+                    "its keys begin with `celeborn.`",
+                );
+            }
+        }
+    }
+}
+
+/// An image of a project that lacks what this needs. On a laptop nothing is pulled: what is missing comes with the program.
+fn lacks(path: &str, run: &Run, resolved: &Resolved, what: &str, issues: &mut Issues) {
+    if run.image.is_none() && resolved.environment != "local" {
+        issues.warning(
+            "platform-image-lacks",
+            path,
+            format!("the project's image does not have {what}"),
+            "build one that has it (`stoke image build`), and name it as `image`",
+        );
+    }
+}
+
+fn object_store(path: &str, store: &ObjectStore, issues: &mut Issues) {
+    let bucket = &store.bucket;
+    let is_bucket = (3..=63).contains(&bucket.len())
+        && bucket
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.')
+        && bucket.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && bucket.ends_with(|c: char| c.is_ascii_alphanumeric());
+    if !is_bucket {
+        let message = format!("`{bucket}` is not the name of a bucket");
+        name_alone(
+            join(path, "bucket"),
+            bucket,
+            message,
+            "use 3 to 63 lower-case letters, digits and `-`",
+            issues,
+        );
+    }
+    if let Some(endpoint) = &store.endpoint {
+        let rest = endpoint
+            .strip_prefix("https://")
+            .or_else(|| endpoint.strip_prefix("http://"));
+        let host = rest.map(|rest| rest.split([':', '/']).next().unwrap_or_default());
+        if host.is_none_or(|host| host.is_empty() || check_subdomain(host).is_err()) || endpoint.contains('@') {
+            issues.error(
+                "platform-address",
+                join(path, "endpoint"),
+                "this is not the address of a server",
+                "write it as `https://minio.example.com` or `http://minio.store.svc:9000`, without a user",
+            );
+        } else if rest.is_some_and(|rest| rest.trim_end_matches('/').contains('/')) {
+            issues.error(
+                "platform-address",
+                join(path, "endpoint"),
+                format!("`{endpoint}` has a path"),
+                "write scheme, host and port; the bucket is `bucket`",
+            );
+        }
+    } else if store.path_style {
+        issues.error(
+            "platform-contradiction",
+            join(path, "pathStyle"),
+            "Amazon's own store is addressed by host names",
+            "add the `endpoint` of your server, or remove `pathStyle`",
+        );
+    }
+    match (&store.credentials, &store.role) {
+        (Some(_), Some(_)) => issues.error(
+            "platform-contradiction",
+            join(path, "role"),
+            "both keys and a role: clients would take the keys",
+            "keep one of `credentials` and `role`",
+        ),
+        (None, None) => issues.warning(
+            "platform-no-credentials",
+            path,
+            "there are neither keys nor a role: whether the bucket opens depends on the nodes",
+            "add `credentials: {secret: NAME}` or `role`",
+        ),
+        (Some(keys), None) => credentials(&join(path, "credentials"), keys, issues),
+        (None, Some(role)) => {
+            if !role.starts_with("arn:") || !role.contains(":role/") {
+                issues.error(
+                    "platform-address",
+                    join(path, "role"),
+                    format!("`{role}` is not a role of Amazon's IAM"),
+                    "write it as `arn:aws:iam::123456789012:role/NAME`",
+                );
+            }
+        }
+    }
+}
+
+fn spark(path: &str, spark: &Spark, issues: &mut Issues) {
+    let parts: Vec<&str> = spark.version.split('.').collect();
+    let is_version = parts.len() == 3 && parts.iter().all(|part| part.parse::<u32>().is_ok());
+    let known = distribution::of(&spark.version);
+    if !is_version {
+        issues.error(
+            "platform-version",
+            join(path, "version"),
+            format!("`{}` is not a version of Spark", spark.version),
+            "write all three numbers, for example `4.1.4`",
+        );
+    } else if known.is_none() {
+        let all: Vec<&str> = distribution::ALL.iter().map(|known| known.minor).collect();
+        issues.error(
+            "platform-version",
+            join(path, "version"),
+            format!("Spark {} is not known", spark.version),
+            format!("use a version of {}", all.join(", ")),
+        );
+    }
+    if let (Some(scala), Some(known)) = (&spark.scala, known)
+        && !known.scalas.contains(&scala.as_str())
+    {
+        let message = format!("Spark {} is not published for Scala {scala}", spark.version);
+        issues.instead(
+            "platform-versions",
+            join(path, "scala"),
+            message,
+            format!("write \"{}\", or remove it", known.scalas.join("\" or \"")),
+            json!(known.scalas[0]),
+        );
+    }
+    if let Some(text) = &spark.image {
+        image(&join(path, "image"), text, issues);
+    }
+    spark_conf(&join(path, "conf"), &spark.conf, &spark.version, issues);
+}
+
+/// Keys of Spark, against what this Spark knows.
+fn spark_conf(path: &str, conf: &BTreeMap<String, String>, version: &str, issues: &mut Issues) {
+    for (key, value) in conf {
+        if is_secret(key) && !value.starts_with("${") {
+            issues.error("platform-secret", join(path, key), format!("`{key}` would hold a secret in the file"), "name a Secret with `credentials` of the object store, and change it: whoever could read this file knows it");
+        }
+    }
+    let pairs = conf
+        .iter()
+        .filter(|(key, _)| !is_secret(key))
+        .map(|(key, value)| (key.as_str(), value.as_str()));
+    for found in Catalogue::for_version(version).lint(pairs) {
+        let fix = found
+            .suggestion
+            .as_ref()
+            .map_or_else(|| "remove it, or write another value".to_owned(), ToString::to_string);
+        let message = format!("`{}`: {}", found.key, found.message);
+        issues.push(found.severity, found.code, join(path, &found.key), message, fix, None);
+    }
+}
+
+fn connect(path: &str, it: &SparkConnect, resolved: &Resolved, issues: &mut Issues) {
+    memory(&join(&join(path, "server"), "memory"), &it.server.memory, issues);
+    let executors: &Executors = &it.executors;
+    let below = join(path, "executors");
+    memory(&join(&below, "memory"), &executors.memory, issues);
+    if executors.min > executors.max {
+        issues.error(
+            "platform-contradiction",
+            join(&below, "min"),
+            format!("at least {} executors and at most {}", executors.min, executors.max),
+            format!("write {} or less", executors.max),
+        );
+    }
+    if let Some(timeout) = &it.idle_timeout
+        && timeout != "none"
+        && parse_go(timeout).is_err()
+    {
+        issues.error(
+            "platform-size",
+            join(path, "idleTimeout"),
+            format!("`{timeout}` is not a time"),
+            "write a time with a unit, for example `30m`, or `none`",
+        );
+    }
+    if let Some(spark) = resolved.platform.sparks.get(&it.spark) {
+        if distribution::minor(&spark.version) == "3.4" || distribution::minor(&spark.version) == "3.3" {
+            issues.warning(
+                "platform-versions",
+                join(path, "spark"),
+                format!("Spark Connect of {} lacks much of what clients use", spark.version),
+                "use a Spark of 3.5 or later",
+            );
+        }
+        spark_conf(&join(path, "sparkConf"), &it.spark_conf, &spark.version, issues);
+    }
+    for key in it.spark_conf.keys().filter(|key| {
+        [
+            "spark.executor.instances",
+            "spark.dynamicAllocation.maxExecutors",
+            "spark.dynamicAllocation.minExecutors",
+            "spark.executor.memory",
+            "spark.executor.cores",
+            "spark.driver.memory",
+            "spark.driver.cores",
+        ]
+        .contains(&key.as_str())
+    }) {
+        let path = join(&join(path, "sparkConf"), key);
+        issues.error(
+            "platform-contradiction",
+            path,
+            format!("`{key}` is said by `server` and `executors`"),
+            "remove it here",
+        );
+    }
+}

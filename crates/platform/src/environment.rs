@@ -1,0 +1,75 @@
+//! A platform as it is in one of its environments.
+
+use serde_json::Value;
+
+use crate::render::{NO_ENVIRONMENT, Scope};
+use crate::spec::{Component, Platform};
+
+/// A file in one environment: its values are those of the environment where that sets them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    pub environment: String,
+    pub platform: Platform,
+}
+
+impl Resolved {
+    #[must_use]
+    pub fn scope(&self) -> Scope<'_> {
+        Scope {
+            platform: &self.platform,
+            environment: &self.environment,
+        }
+    }
+}
+
+/// The file in the environment of this name; as it stands where none is named.
+///
+/// # Errors
+/// When there is no such environment, or when what is set does not fit its component.
+pub fn resolve(platform: &Platform, environment: Option<&str>) -> Result<Resolved, String> {
+    let mut resolved = Resolved {
+        environment: environment.unwrap_or(NO_ENVIRONMENT).to_owned(),
+        platform: platform.clone(),
+    };
+    let Some(name) = environment else {
+        return Ok(resolved);
+    };
+    let Some(set) = platform.environments.get(name) else {
+        return Err(format!("there is no environment `{name}`"));
+    };
+    let whole = &mut resolved.platform;
+    if let Some(namespace) = &set.namespace {
+        whole.namespace.clone_from(namespace);
+    }
+    whole.security = set.security.unwrap_or(whole.security);
+    whole.network = set.network.unwrap_or(whole.network);
+    whole.monitors = set.monitors.unwrap_or(whole.monitors);
+    if set.ingress.is_some() {
+        whole.ingress.clone_from(&set.ingress);
+    }
+    for (name, overlay) in &set.components {
+        if let Some(component) = whole.components.get_mut(name) {
+            *component = overlaid(component, overlay).map_err(|why| format!("component `{name}`: {why}"))?;
+        }
+    }
+    whole.components.retain(|name, _| !set.without.contains(name));
+    Ok(resolved)
+}
+
+fn overlaid(component: &Component, overlay: &Value) -> Result<Component, String> {
+    let mut value = serde_json::to_value(component).map_err(|error| error.to_string())?;
+    merge(&mut value, overlay);
+    serde_json::from_value(value).map_err(|error| error.to_string())
+}
+
+/// Mappings are merged; anything else takes the place of what was there.
+fn merge(into: &mut Value, set: &Value) {
+    match (into, set) {
+        (Value::Object(into), Value::Object(set)) => {
+            for (key, value) in set {
+                merge(into.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (into, set) => *into = set.clone(),
+    }
+}

@@ -1,0 +1,283 @@
+//! `stoke platform apply`: the cluster becomes what the file says, or stays what it was.
+//!
+//! First all is written as a dry run, so that what the API server refuses changes nothing. Then objects are written wave by wave, each waited for; what is no
+//! longer named goes; and the record of what works is kept. When a step fails, what was done is undone by the record. Killed at any point, it is begun again.
+
+use std::time::Duration;
+
+use kube::api::DeleteParams;
+use serde_json::{Value, json};
+use stoke_model::units::people::elapsed;
+use stoke_platform::plan::{Action, Id, Readiness, readiness, wave};
+use stoke_platform::render::{Scope, objects};
+use tokio::time::Instant;
+
+use super::Placed;
+use super::cluster::{Cluster, Look};
+use crate::cli::Context;
+use crate::failure::{Failure, Outcome};
+use crate::terminal::Format;
+
+/// Time between two looks.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What is applied, and how long it is waited for.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    placed: Placed,
+    /// Take over objects that are there and not this platform's
+    #[arg(long)]
+    adopt: bool,
+    /// Do not wait until components work
+    #[arg(long)]
+    no_wait: bool,
+    /// Leave what was done when a step fails
+    #[arg(long)]
+    no_undo: bool,
+    /// How long each component is waited for
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = super::super::history::span)]
+    timeout: Duration,
+}
+
+/// What was done, for undoing it.
+#[derive(Default)]
+struct Done {
+    created: Vec<Value>,
+    changed: Vec<Value>,
+    removed: Vec<Value>,
+}
+
+pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
+    let (resolved, client) = arguments.placed.open(context).await?;
+    let scope = resolved.scope();
+    let mut cluster = Cluster::new(client);
+    let look = cluster.look(&scope).await?;
+    let foreign: Vec<String> = look
+        .steps
+        .iter()
+        .filter(|step| step.action == Action::Foreign)
+        .map(|step| step.id.text())
+        .collect();
+    if !foreign.is_empty() && !arguments.adopt {
+        return Err(Failure::input(
+            "stoke::platform::foreign",
+            format!("there already, and not this platform's: {}", foreign.join(", ")),
+        )
+        .fix("rename the components, choose another namespace, or take them over with --adopt"));
+    }
+    let before = cluster.record(&scope).await?;
+    let mut done = Done::default();
+    let applied = carry_out(arguments, &mut cluster, &look, &mut done, context).await;
+    let Err(failure) = applied else {
+        cluster.keep_record(&scope, &objects(&scope)).await?;
+        tell_end(&scope, &look, context);
+        return Ok(0);
+    };
+    context.terminal.end_status();
+    if arguments.no_undo {
+        return Err(failure);
+    }
+    let undone = undo(&mut cluster, &done, before.as_deref(), context).await;
+    let mut failure = failure;
+    let message = &failure.diagnostic.message;
+    failure.diagnostic.message = match undone {
+        Ok(()) if done.created.is_empty() && done.changed.is_empty() && done.removed.is_empty() => {
+            format!("{message}; nothing was changed")
+        }
+        Ok(()) => format!("{message}; what was done is undone"),
+        Err(why) => format!("{message}; undoing it failed too: {}", why.diagnostic.message),
+    };
+    Err(failure)
+}
+
+fn tell_end(scope: &Scope<'_>, look: &Look, context: &mut Context) {
+    let count = |wanted: fn(&Action) -> bool| look.steps.iter().filter(|step| wanted(&step.action)).count();
+    let created = count(|action| matches!(action, Action::Create | Action::Foreign));
+    let changed = count(|action| matches!(action, Action::Change { .. }));
+    let removed = count(|action| *action == Action::Remove);
+    let kept = count(|action| *action == Action::Keep);
+    match context.terminal.format() {
+        Format::Json => context
+            .terminal
+            .json(&json!({"name": scope.platform.name, "environment": scope.environment,
+            "created": created, "changed": changed, "removed": removed, "kept": kept})),
+        Format::Text => context.terminal.out(format!(
+            "{} in {}: {created} created, {changed} changed, {removed} removed, {kept} as they were",
+            scope.platform.name,
+            scope.namespace()
+        )),
+    }
+}
+
+async fn carry_out(
+    arguments: &Arguments,
+    cluster: &mut Cluster,
+    look: &Look,
+    done: &mut Done,
+    context: &mut Context,
+) -> Outcome<()> {
+    let mut todo: Vec<&Value> = Vec::new();
+    for (one, step) in look.compared.iter().zip(&look.steps) {
+        if step.action == Action::Keep {
+            continue;
+        }
+        let object = &one.wanted;
+        if object["kind"] == "Namespace" {
+            // Without it not even a dry run of the rest is possible.
+            write(cluster, object, &step.action, done, context).await?;
+        } else {
+            todo.push(object);
+        }
+    }
+    for object in &todo {
+        cluster.write(object, true).await?;
+    }
+    let action_of = |object: &Value| {
+        let id = Id::of(object);
+        look.steps.iter().find(|step| step.id == id).map(|step| &step.action)
+    };
+    let mut waves: Vec<usize> = look.compared.iter().map(|one| wave(&one.wanted)).collect();
+    waves.sort_unstable();
+    waves.dedup();
+    for number in waves {
+        for object in todo.iter().filter(|object| wave(object) == number) {
+            if let Some(action) = action_of(object) {
+                write(cluster, object, action, done, context).await?;
+            }
+        }
+        if !arguments.no_wait {
+            for one in look.compared.iter().filter(|one| wave(&one.wanted) == number) {
+                wait(cluster, &one.wanted, arguments.timeout, context).await?;
+            }
+        }
+    }
+    for step in look.steps.iter().filter(|step| step.action == Action::Remove) {
+        let object = look.owned.iter().find(|object| Id::of(object) == step.id);
+        if let Some(object) = object {
+            done.removed.push(object.clone());
+            delete(cluster, object, context).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn write(
+    cluster: &mut Cluster,
+    object: &Value,
+    action: &Action,
+    done: &mut Done,
+    context: &mut Context,
+) -> Outcome<()> {
+    // Written down first: what fails half-way may have happened.
+    match action {
+        Action::Create => done.created.push(object.clone()),
+        _ => done.changed.push(object.clone()),
+    }
+    cluster.write(object, false).await?;
+    tell(
+        object,
+        if *action == Action::Create {
+            "created"
+        } else {
+            "changed"
+        },
+        context,
+    );
+    Ok(())
+}
+
+/// Says what became of an object; in JSON the end says it all.
+pub fn tell(object: &Value, what: &str, context: &mut Context) {
+    if context.terminal.format() == Format::Text {
+        context.terminal.out(format!("{} {what}", Id::of(object).text()));
+    }
+}
+
+async fn delete(cluster: &mut Cluster, object: &Value, context: &mut Context) -> Outcome<()> {
+    let api = cluster.api(object).await?;
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    match api.delete(name, &DeleteParams::background()).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+        other => drop(other?),
+    }
+    tell(object, "removed", context);
+    Ok(())
+}
+
+/// Until an object does its work.
+async fn wait(cluster: &mut Cluster, object: &Value, timeout: Duration, context: &mut Context) -> Outcome<()> {
+    let id = Id::of(object).text();
+    let deadline = Instant::now() + timeout;
+    loop {
+        let there = cluster.get(object).await?;
+        let why = match there.as_ref().map(readiness) {
+            Some(Readiness::Ready) => break,
+            Some(Readiness::Coming(why)) => why,
+            Some(Readiness::Failed(why)) => {
+                return Err(
+                    Failure::environment("stoke::platform::failed", format!("{id} failed: {why}"))
+                        .fix("`kubectl describe` of it and of its pods says more"),
+                );
+            }
+            None => "it is gone".to_owned(),
+        };
+        if Instant::now() > deadline {
+            let waiting = pods(cluster, object).await;
+            return Err(Failure::environment(
+                "stoke::platform::not-ready",
+                format!("{id} is not ready after {}: {why}{waiting}", elapsed(timeout)),
+            )
+            .fix("see what it waits for, or give it longer with --timeout; --no-undo leaves it as it is to look at"));
+        }
+        context.terminal.status(format!("waiting for {id}: {why}"));
+        tokio::time::sleep(PAUSE).await;
+    }
+    context.terminal.end_status();
+    Ok(())
+}
+
+/// What the pods of an object wait for, to be said with why it is not ready.
+async fn pods(cluster: &Cluster, object: &Value) -> String {
+    use k8s_openapi::api::core::v1::Pod;
+    let Some(labels) = object.pointer("/spec/selector/matchLabels").and_then(Value::as_object) else {
+        return String::new();
+    };
+    let selector: Vec<String> = labels
+        .iter()
+        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+        .collect();
+    let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+    let api: kube::Api<Pod> = kube::Api::namespaced(cluster.client().clone(), namespace);
+    let parameters = kube::api::ListParams::default().labels(&selector.join(","));
+    let Ok(pods) = api.list(&parameters).await else {
+        return String::new();
+    };
+    let waits = pods.items.iter().find_map(|pod| stoke_model::waiting::of_pod(pod, &[]));
+    waits.map(|waits| format!("; {waits}")).unwrap_or_default()
+}
+
+/// What was created goes, the last first; what was changed or removed becomes what the record says of it.
+async fn undo(cluster: &mut Cluster, done: &Done, before: Option<&[Value]>, context: &mut Context) -> Outcome<()> {
+    let mut left = Vec::new();
+    for object in done.removed.iter().chain(&done.changed) {
+        let id = Id::of(object);
+        match before.and_then(|before| before.iter().find(|object| Id::of(object) == id)) {
+            Some(old) => {
+                cluster.write(old, false).await?;
+                tell(old, "as it was", context);
+            }
+            None => left.push(id.text()),
+        }
+    }
+    for object in done.created.iter().rev() {
+        delete(cluster, object, context).await?;
+    }
+    match left.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::environment(
+            "stoke::platform::undo",
+            format!("what these were before is not recorded: {}", left.join(", ")),
+        )),
+    }
+}
