@@ -21,6 +21,7 @@ pub fn registry() -> Registry {
         stoke_insight::codes::TABLE,
         stoke_observe::codes::TABLE,
         stoke_release::codes::TABLE,
+        stoke_platform::codes::TABLE,
         TABLE,
     ])
 }

@@ -11,6 +11,7 @@ mod services;
 use std::collections::{BTreeMap, BTreeSet};
 
 use stoke_diagnostics::{Diagnostic, Severity};
+use stoke_model::annotations::{PRESET, PRESETS_FILE};
 use stoke_model::kubernetes;
 use stoke_model::manifest::{Document, Node};
 
@@ -57,6 +58,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     findings.extend(references::look(job, settings));
     findings.extend(services::look(job, settings));
     findings.extend(job.documents().flat_map(environment));
+    findings.extend(presets(job, settings));
     once(&mut findings);
     Looked::at(count, "document", findings)
 }
@@ -164,6 +166,22 @@ fn directory(document: &Document) -> &str {
         .name()
         .rsplit_once('/')
         .map_or("", |(directory, _)| directory)
+}
+
+/// What is wrong with applications by the presets they name; those of a team are in files of the job.
+fn presets(job: &Job, settings: &Settings) -> Vec<Diagnostic> {
+    let is_team = |name: &str| name.rsplit('/').next() == Some(PRESETS_FILE);
+    let teams: Vec<_> = job.files.iter().filter(|file| is_team(&file.name)).map(|file| &file.source).collect();
+    let annotated = |document: &&Document| document.node.lookup("metadata.annotations").is_some_and(|all| all.get(PRESET).is_some());
+    let ours = job.documents().filter(|document| document.is_ours()).filter(annotated);
+    let found = ours.flat_map(|document| match settings.presets {
+        Some(look) => look(document, &teams),
+        None => {
+            let message = format!("no reader of presets is at hand for {PRESET} of {}", document.name);
+            vec![Diagnostic::cannot_tell("preset-unread", document.source.name(), message).with_fix("`stoke check` has one")]
+        }
+    });
+    found.collect()
 }
 
 /// Environment variables that a container is given twice: the later one counts.

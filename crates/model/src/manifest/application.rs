@@ -381,6 +381,11 @@ impl<'a> Check<'a> {
 
     fn dynamic_allocation(&mut self) {
         let Some(allocation) = self.spec.get("dynamicAllocation") else {
+            let conf = |key: &str| self.spec.get("sparkConf")?.get(key)?.as_str();
+            let on = conf("spark.dynamicAllocation.enabled").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
+            if on && conf("spark.dynamicAllocation.initialExecutors").is_none() {
+                self.fixed_and_dynamic("spark.dynamicAllocation.initialExecutors");
+            }
             return;
         };
         if self.flag("dynamicAllocation.enabled") != Some(true) {
@@ -410,7 +415,6 @@ impl<'a> Check<'a> {
         }
         let count = |field: &str| self.whole(&format!("dynamicAllocation.{field}"));
         let (initial, least, most) = (count("initialExecutors"), count("minExecutors"), count("maxExecutors"));
-        let instances = self.whole("executor.instances");
         if let (Some(least), Some(most)) = (least, most)
             && least > most
         {
@@ -450,19 +454,27 @@ impl<'a> Check<'a> {
                 "lower it, or raise maxExecutors",
             );
         }
-        // Where the number it begins with is said, no one takes this one for it.
-        if let (Some(instances), None) = (instances, initial) {
-            let message = format!(
-                "with dynamic allocation `instances: {instances}` is not the number of executors, only the one it begins with"
-            );
-            self.at_key(
-                Severity::Warning,
-                "instances-with-dynamic-allocation",
-                "executor.instances",
-                message,
-                "use dynamicAllocation.initialExecutors, or remove it",
-            );
+        if initial.is_none() {
+            self.fixed_and_dynamic("dynamicAllocation.initialExecutors");
         }
+    }
+
+    /// A fixed number of executors beside dynamic allocation. Where the number it begins with is said, no one takes this one for it.
+    fn fixed_and_dynamic(&mut self, instead: &str) {
+        let Some(instances) = self.whole("executor.instances") else {
+            return;
+        };
+        let message = format!(
+            "with dynamic allocation `instances: {instances}` is not the number of executors, only the one it begins with"
+        );
+        let fix = format!("use {instead}, or remove it");
+        self.at_key(
+            Severity::Warning,
+            "instances-with-dynamic-allocation",
+            "executor.instances",
+            message,
+            &fix,
+        );
     }
 
     fn without_effect(&mut self) {
