@@ -46,7 +46,8 @@ use stoke_model::pod_security::{Level, Version};
 pub type ContractReader = fn(&stoke_diagnostics::Source) -> Vec<stoke_diagnostics::Diagnostic>;
 
 /// Tells what is wrong with an application by the preset that it names; the sources are the files of presets of the job.
-pub type PresetReader = fn(&Document, &[&std::sync::Arc<stoke_diagnostics::Source>]) -> Vec<stoke_diagnostics::Diagnostic>;
+pub type PresetReader =
+    fn(&Document, &[&std::sync::Arc<stoke_diagnostics::Source>]) -> Vec<stoke_diagnostics::Diagnostic>;
 
 /// What a job is to run on, and how strictly it is looked at.
 #[derive(Clone, Debug)]

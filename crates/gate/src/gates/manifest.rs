@@ -171,14 +171,27 @@ fn directory(document: &Document) -> &str {
 /// What is wrong with applications by the presets they name; those of a team are in files of the job.
 fn presets(job: &Job, settings: &Settings) -> Vec<Diagnostic> {
     let is_team = |name: &str| name.rsplit('/').next() == Some(PRESETS_FILE);
-    let teams: Vec<_> = job.files.iter().filter(|file| is_team(&file.name)).map(|file| &file.source).collect();
-    let annotated = |document: &&Document| document.node.lookup("metadata.annotations").is_some_and(|all| all.get(PRESET).is_some());
+    let teams: Vec<_> = job
+        .files
+        .iter()
+        .filter(|file| is_team(&file.name))
+        .map(|file| &file.source)
+        .collect();
+    let annotated = |document: &&Document| {
+        document
+            .node
+            .lookup("metadata.annotations")
+            .is_some_and(|all| all.get(PRESET).is_some())
+    };
     let ours = job.documents().filter(|document| document.is_ours()).filter(annotated);
     let found = ours.flat_map(|document| match settings.presets {
         Some(look) => look(document, &teams),
         None => {
             let message = format!("no reader of presets is at hand for {PRESET} of {}", document.name);
-            vec![Diagnostic::cannot_tell("preset-unread", document.source.name(), message).with_fix("`stoke check` has one")]
+            vec![
+                Diagnostic::cannot_tell("preset-unread", document.source.name(), message)
+                    .with_fix("`stoke check` has one"),
+            ]
         }
     });
     found.collect()

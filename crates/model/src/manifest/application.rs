@@ -382,9 +382,12 @@ impl<'a> Check<'a> {
     fn dynamic_allocation(&mut self) {
         let Some(allocation) = self.spec.get("dynamicAllocation") else {
             let conf = |key: &str| self.spec.get("sparkConf")?.get(key)?.as_str();
-            let on = conf("spark.dynamicAllocation.enabled").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
-            if on && conf("spark.dynamicAllocation.initialExecutors").is_none() {
-                self.fixed_and_dynamic("spark.dynamicAllocation.initialExecutors");
+            let on =
+                conf("spark.dynamicAllocation.enabled").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
+            if on {
+                let initial = conf("spark.dynamicAllocation.initialExecutors");
+                let initial = initial.and_then(|text| text.trim().parse().ok());
+                self.fixed_and_dynamic("spark.dynamicAllocation.initialExecutors", initial);
             }
             return;
         };
@@ -454,14 +457,14 @@ impl<'a> Check<'a> {
                 "lower it, or raise maxExecutors",
             );
         }
-        if initial.is_none() {
-            self.fixed_and_dynamic("dynamicAllocation.initialExecutors");
-        }
+        self.fixed_and_dynamic("dynamicAllocation.initialExecutors", initial);
     }
 
-    /// A fixed number of executors beside dynamic allocation. Where the number it begins with is said, no one takes this one for it.
-    fn fixed_and_dynamic(&mut self, instead: &str) {
-        let Some(instances) = self.whole("executor.instances") else {
+    /// A fixed number of executors beside dynamic allocation. Where a number it begins with is said that is not below it, no one takes this one for it;
+    /// Spark begins with the greatest of both (`Utils.getDynamicAllocationInitialExecutors`).
+    fn fixed_and_dynamic(&mut self, instead: &str, initial: Option<i64>) {
+        let instances = self.whole("executor.instances");
+        let Some(instances) = instances.filter(|instances| initial.is_none_or(|initial| *instances > initial)) else {
             return;
         };
         let message = format!(
