@@ -6,7 +6,7 @@ use super::connect::Server;
 use super::values::Values;
 use crate::report::Report;
 
-pub(super) fn add(values: &Values, server: &mut Server, report: &mut Report) {
+pub(super) fn add(values: &Values<'_>, server: &mut Server, report: &mut Report) {
     store(values, server, report);
     metastore(values, server, report);
     iceberg(values, server, report);
@@ -14,7 +14,7 @@ pub(super) fn add(values: &Values, server: &mut Server, report: &mut Report) {
     history(values, server, report);
 }
 
-fn store(values: &Values, server: &mut Server, report: &mut Report) {
+fn store(values: &Values<'_>, server: &mut Server, report: &mut Report) {
     let root = "global.s3";
     if values.look(root).is_none() {
         return;
@@ -81,7 +81,7 @@ fn store(values: &Values, server: &mut Server, report: &mut Report) {
 /// Roots under which charts have a metastore.
 const METASTORES: [&str; 2] = ["hiveMetastore", "spark-base.core.hiveMetastore"];
 
-fn metastore(values: &Values, server: &mut Server, report: &mut Report) {
+fn metastore(values: &Values<'_>, server: &mut Server, report: &mut Report) {
     for root in METASTORES {
         let part = |key: &str| values.text(&format!("{root}.{key}"));
         if values.look(root).is_none() {
@@ -122,7 +122,7 @@ fn metastore(values: &Values, server: &mut Server, report: &mut Report) {
     }
 }
 
-fn iceberg(values: &Values, server: &mut Server, report: &mut Report) {
+fn iceberg(values: &Values<'_>, server: &mut Server, report: &mut Report) {
     let root = "features.iceberg";
     if values.look(root).is_none() {
         return;
@@ -175,7 +175,7 @@ fn iceberg(values: &Values, server: &mut Server, report: &mut Report) {
     }
 }
 
-fn celeborn(values: &Values, server: &mut Server, report: &mut Report) {
+fn celeborn(values: &Values<'_>, server: &mut Server, report: &mut Report) {
     if values.look("celeborn").is_none() {
         return;
     }
@@ -206,7 +206,7 @@ fn celeborn(values: &Values, server: &mut Server, report: &mut Report) {
 }
 
 /// A History Server that looks where no event log goes.
-fn history(values: &Values, server: &Server, report: &mut Report) {
+fn history(values: &Values<'_>, server: &Server, report: &mut Report) {
     let path = "historyServer.logDirectory";
     let (Some(node), Some(written)) = (values.look(path), server.conf.get("spark.eventLog.dir")) else {
         return;

@@ -66,7 +66,7 @@ const IDLE: [(&str, &str); 20] = [
 const ELSEWHERE: [(&str, &str); 27] = [
     (
         "historyServer",
-        "`stoke history serve --event-logs URL` is the History Server",
+        "`stoke history serve --dir PLACE` is the History Server",
     ),
     (
         "jupyter",
@@ -151,7 +151,7 @@ const ELSEWHERE: [(&str, &str); 27] = [
 ];
 
 /// Says of everything that was not taken why it is not carried.
-pub(super) fn rest(values: &Values, report: &mut Report) {
+pub(super) fn rest(values: &Values<'_>, report: &mut Report) {
     for (path, node) in values.rest() {
         if Report::is_empty(node) {
             continue;
@@ -177,7 +177,7 @@ pub(super) fn rest(values: &Values, report: &mut Report) {
     }
 }
 
-fn unknown(path: &str, node: &Node, values: &Values, report: &mut Report) {
+fn unknown(path: &str, node: &Node, values: &Values<'_>, report: &mut Report) {
     let fix = match nearest(path, super::connect::KNOWN.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "leave it out if nothing reads it; what Spark itself reads belongs into `connect.sparkConf`".to_owned(),

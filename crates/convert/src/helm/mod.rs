@@ -3,13 +3,14 @@
 //! Charts differ, their values hardly: a Connect server, executors, an object store, catalogues. Every key of the file is either carried, or named with
 //! its line: it did nothing in the kits ([`keys`]), it is done by another part of Stoke, or it is not known. Secrets are blanked before anything is read
 //! ([`blank`]), so that no message, excerpt or manifest can show one.
-//! - [`connect`]: the server and its executors
+//! - [`connect`], [`executors`]: the server and its executors
 //! - [`data`]: object store, metastore, Iceberg, Celeborn
 //! - [`values`]: which keys were looked at
 
 mod blank;
 mod connect;
 mod data;
+mod executors;
 mod keys;
 mod values;
 
@@ -76,7 +77,7 @@ pub(crate) fn convert(name: &str, text: &str, options: &Options) -> (Vec<Value>,
 }
 
 /// The environments of the file, each of which has a server of its own; one without a name where there are none.
-fn environments(values: &Values) -> Vec<Option<String>> {
+fn environments(values: &Values<'_>) -> Vec<Option<String>> {
     let all = values.look("environments").map_or(&[][..], Node::entries);
     match all {
         [] => vec![None],

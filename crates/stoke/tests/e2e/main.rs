@@ -36,6 +36,7 @@ mod object_store;
 mod observe;
 mod packages;
 mod pages;
+mod paths;
 mod policies;
 mod provider;
 mod published;
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         doctor::trials(&context),
         insight::trials(&context),
         check::trials(&context),
+        paths::trials(&context),
         check_runs::trials(&context),
         clouds::trials(&context),
         documents::trials(&context),
