@@ -168,7 +168,7 @@ pub enum Command {
     Attest(commands::evidence::AttestArguments),
     /// Verify who signed an image and what is attested, or by a policy whether it may run
     Verify(commands::evidence::VerifyArguments),
-    /// Make a SparkApplication of what runs Spark now: Apache's application, a spark-submit command line or script, a Job
+    /// Make a manifest of what runs Spark now: Apache's application, a spark-submit command line or script, a Job, Helm values
     Convert(commands::convert::Arguments),
     /// Run or install the operator on any cluster
     #[command(subcommand)]
