@@ -74,7 +74,7 @@ pub struct Settings {
     pub licences: Option<std::sync::Arc<stoke_diagnostics::Source>>,
     /// What is wrong with a data contract. None: contracts cannot be determined.
     pub contracts: Option<ContractReader>,
-    /// What is wrong with an application by the preset it names. None: that cannot be determined.
+    /// What is wrong with an application by the preset it names. None: presets are not judged, because the files of its team are not at hand.
     pub presets: Option<PresetReader>,
     /// Nodes that pods are held against, beside those of the job's own manifests.
     pub nodes: Vec<k8s_openapi::api::core::v1::Node>,

@@ -11,7 +11,7 @@ mod services;
 use std::collections::{BTreeMap, BTreeSet};
 
 use stoke_diagnostics::{Diagnostic, Severity};
-use stoke_model::annotations::{PRESET, PRESETS_FILE};
+use stoke_model::annotations::PRESETS_FILE;
 use stoke_model::kubernetes;
 use stoke_model::manifest::{Document, Node};
 
@@ -170,31 +170,14 @@ fn directory(document: &Document) -> &str {
 
 /// What is wrong with applications by the presets they name; those of a team are in files of the job.
 fn presets(job: &Job, settings: &Settings) -> Vec<Diagnostic> {
-    let is_team = |name: &str| name.rsplit('/').next() == Some(PRESETS_FILE);
-    let teams: Vec<_> = job
-        .files
-        .iter()
-        .filter(|file| is_team(&file.name))
-        .map(|file| &file.source)
-        .collect();
-    let annotated = |document: &&Document| {
-        document
-            .node
-            .lookup("metadata.annotations")
-            .is_some_and(|all| all.get(PRESET).is_some())
+    let Some(look) = settings.presets else {
+        return Vec::new();
     };
-    let ours = job.documents().filter(|document| document.is_ours()).filter(annotated);
-    let found = ours.flat_map(|document| match settings.presets {
-        Some(look) => look(document, &teams),
-        None => {
-            let message = format!("no reader of presets is at hand for {PRESET} of {}", document.name);
-            vec![
-                Diagnostic::cannot_tell("preset-unread", document.source.name(), message)
-                    .with_fix("`stoke check` has one"),
-            ]
-        }
-    });
-    found.collect()
+    let is_team = |name: &str| name.rsplit('/').next() == Some(PRESETS_FILE);
+    let teams = job.files.iter().filter(|file| is_team(&file.name));
+    let teams: Vec<_> = teams.map(|file| &file.source).collect();
+    let ours = job.documents().filter(|document| document.is_ours());
+    ours.flat_map(|document| look(document, &teams)).collect()
 }
 
 /// Environment variables that a container is given twice: the later one counts.

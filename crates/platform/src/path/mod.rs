@@ -29,8 +29,6 @@ pub struct Path {
     pub about: &'static str,
     /// Files below `templates`, by the place they go to.
     files: &'static [(&'static str, &'static str)],
-    /// What it needs that a laptop does not have.
-    pub lacks: Option<&'static str>,
 }
 
 macro_rules! files {
@@ -41,57 +39,51 @@ macro_rules! files {
 
 /// All of them.
 pub const ALL: [Path; 8] = [
-    Path {
-        name: "etl",
-        about: "reads orders and customers, joins them, writes revenue by day and country",
-        files: files!("etl": "app.yaml" => "app.yaml", "job.py" => "job.py", "test_job.py" => "tests/test_job.py"),
-        lacks: None,
-    },
-    Path {
-        name: "data-engineering",
-        about: "keeps the latest state of each customer, and sets aside changes that are not valid",
-        files: files!("data-engineering": "app.yaml" => "app.yaml", "job.py" => "job.py", "test_job.py" => "tests/test_job.py"),
-        lacks: None,
-    },
-    Path {
-        name: "ml",
-        about: "trains a model that says which customers leave, and writes a score for each",
-        files: files!("ml": "app.yaml" => "app.yaml", "job.py" => "job.py", "test_job.py" => "tests/test_job.py"),
-        lacks: None,
-    },
-    Path {
-        name: "gpu",
-        about: "runs tasks that each have a part of a GPU",
-        files: files!("gpu": "app.yaml" => "app.yaml", "job.py" => "job.py", "test_job.py" => "tests/test_job.py"),
-        lacks: Some(
-            "it needs nodes that offer nvidia.com/gpu: without one its executors stay pending, and `stoke run` says so",
-        ),
-    },
-    Path {
-        name: "streaming",
-        about: "counts events by second as they come, with a checkpoint",
-        files: files!("streaming": "app.yaml" => "app.yaml", "job.py" => "job.py", "test_job.py" => "tests/test_job.py"),
-        lacks: None,
-    },
-    Path {
-        name: "interactive",
-        about: "is a Spark Connect server that notebooks share",
-        files: files!("interactive": "app.yaml" => "app.yaml", "explore.py" => "explore.py", "test_explore.py" => "tests/test_explore.py"),
-        lacks: None,
-    },
-    Path {
-        name: "cost-optimized",
-        about: "counts events by hour on executors that may go at any time",
-        files: files!("cost-optimized": "app.yaml" => "app.yaml", "job.py" => "job.py", "test_job.py" => "tests/test_job.py"),
-        lacks: None,
-    },
-    Path {
-        name: "sql",
-        about: "runs the statements of a file of SQL",
-        files: files!("sql": "app.yaml" => "app.yaml", "job.py" => "job.py", "report.sql" => "report.sql", "test_job.py" => "tests/test_job.py"),
-        lacks: None,
-    },
+    path(
+        "etl",
+        "reads orders and customers, joins them, writes revenue by day and country",
+        files!("etl": "app.yaml" => "app.yaml", "job.py" => "job.py", "test_job.py" => "tests/test_job.py"),
+    ),
+    path(
+        "data-engineering",
+        "keeps the latest state of each customer, and sets aside changes that are not valid",
+        files!("data-engineering": "app.yaml" => "app.yaml", "job.py" => "job.py", "test_job.py" => "tests/test_job.py"),
+    ),
+    path(
+        "ml",
+        "trains a model that says which customers leave, and writes a score for each",
+        files!("ml": "app.yaml" => "app.yaml", "job.py" => "job.py", "test_job.py" => "tests/test_job.py"),
+    ),
+    path(
+        "gpu",
+        "runs tasks that each have a part of a GPU",
+        files!("gpu": "app.yaml" => "app.yaml", "job.py" => "job.py", "test_job.py" => "tests/test_job.py"),
+    ),
+    path(
+        "streaming",
+        "counts events by second as they come, with a checkpoint",
+        files!("streaming": "app.yaml" => "app.yaml", "job.py" => "job.py", "test_job.py" => "tests/test_job.py"),
+    ),
+    path(
+        "interactive",
+        "is a Spark Connect server that notebooks share",
+        files!("interactive": "app.yaml" => "app.yaml", "explore.py" => "explore.py", "test_explore.py" => "tests/test_explore.py"),
+    ),
+    path(
+        "cost-optimized",
+        "counts events by hour on executors that may go at any time",
+        files!("cost-optimized": "app.yaml" => "app.yaml", "job.py" => "job.py", "test_job.py" => "tests/test_job.py"),
+    ),
+    path(
+        "sql",
+        "runs the statements of a file of SQL",
+        files!("sql": "app.yaml" => "app.yaml", "job.py" => "job.py", "test_job.py" => "tests/test_job.py", "report.sql" => "report.sql"),
+    ),
 ];
+
+const fn path(name: &'static str, about: &'static str, files: &'static [(&'static str, &'static str)]) -> Path {
+    Path { name, about, files }
+}
 
 /// A file of a job directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +107,14 @@ impl Path {
                 ALL.map(|path| path.name).join(", ")
             ),
         })
+    }
+
+    /// What it needs that a laptop does not have.
+    #[must_use]
+    pub fn lacks(self) -> Option<&'static str> {
+        (self.name == "gpu").then_some(
+            "it needs nodes that offer nvidia.com/gpu: without one its executors stay pending, and `stoke run` says so",
+        )
     }
 
     /// Whether it is a server, which `stoke run` does not run.

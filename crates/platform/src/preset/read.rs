@@ -260,6 +260,17 @@ impl Reader<'_> {
         })
     }
 
+    /// A key with its place, and its value.
+    fn pair<'n>(&mut self, node: &'n Node, path: &str) -> Option<(String, Place, &'n Node)> {
+        let place = node.get("key").map_or(node.place, |at| at.place);
+        let key = self.fields.needed_text(node, "key", path)?.to_owned();
+        let value = node.get("value");
+        if value.is_none() {
+            self.fields.missing(node, "value", path);
+        }
+        Some((key, place, value?))
+    }
+
     fn versions(&mut self, node: &Node, path: &str) -> Versions {
         let Some(text) = self.fields.text(node, "spark", path) else {
             return Versions::All;
@@ -282,12 +293,7 @@ impl Reader<'_> {
         if !self.fields.keys(node, path, &KEY) {
             return None;
         }
-        let place = node.get("key").map_or(node.place, |at| at.place);
-        let key = self.fields.needed_text(node, "key", path)?.to_owned();
-        let Some(value) = node.get("value") else {
-            self.fields.missing(node, "value", path);
-            return None;
-        };
+        let (key, place, value) = self.pair(node, path)?;
         let why = self
             .fields
             .needed_text(node, "why", path)
@@ -364,12 +370,7 @@ impl Reader<'_> {
         if !self.fields.keys(node, path, &["key", "value", "why", "spark"]) {
             return None;
         }
-        let place = node.get("key").map_or(node.place, |at| at.place);
-        let key = self.fields.needed_text(node, "key", path)?.to_owned();
-        let Some(value) = node.get("value") else {
-            self.fields.missing(node, "value", path);
-            return None;
-        };
+        let (key, place, value) = self.pair(node, path)?;
         Some(Rely {
             key,
             value: super::shown(&value.to_value()),

@@ -76,7 +76,7 @@ pub fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     match terminal.format() {
         Format::Json => terminal.json(&json!({
             "directory": shown.to_string(), "path": arguments.path.name, "files": files.iter().map(|file| &file.path).collect::<Vec<_>>(),
-            "lacks": arguments.path.lacks,
+            "lacks": arguments.path.lacks(),
         })),
         Format::Text => {
             for file in &files {
@@ -89,7 +89,7 @@ pub fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
             terminal.note(format!("cd {shown} && stoke check . --strict, then {then}"));
         }
     }
-    if let Some(lacks) = arguments.path.lacks {
+    if let Some(lacks) = arguments.path.lacks() {
         terminal.note(format!("{}: {lacks}", arguments.path.name));
     }
     Ok(0)
