@@ -8,6 +8,7 @@
 //! - [`apache`]: fields of Apache's operator
 //! - [`shell`], [`command`]: scripts and command lines
 //! - [`job`]: Jobs and CronJobs
+//! - [`helm`]: values of Helm charts, which become a `SparkConnect`
 //! - [`configuration`]: Spark's keys to fields, the same for all of them
 //! - [`target`], [`report`]: what becomes of it, and what is said about it
 //!
@@ -24,6 +25,7 @@ mod apache;
 pub mod codes;
 mod command;
 mod configuration;
+mod helm;
 mod job;
 mod metadata;
 mod report;
@@ -65,9 +67,14 @@ pub struct Options {
     pub environment: BTreeMap<String, String>,
 }
 
-/// Converts every document of a manifest. Documents of other kinds are errors: nothing is passed over.
+/// Converts every document of a manifest, or a file of Helm values. Documents of other kinds are errors: nothing is passed over.
 #[must_use]
 pub fn manifest(name: &str, text: &str, options: &Options) -> Converted {
+    if helm::is_values(name, text) {
+        let (documents, mut complaints) = helm::convert(name, text, options);
+        complaints.sort_by_key(|complaint| (complaint.line, complaint.column));
+        return Converted { documents, complaints };
+    }
     let (documents, mut complaints) = manifest::check(name, text);
     // Where our own reader says that it is another operator's, the conversion begins.
     complaints.retain(|complaint| complaint.code != "wrong-api-version");

@@ -2,6 +2,7 @@
 
 mod apache;
 mod equality;
+mod helm;
 mod jobs;
 mod scripts;
 

@@ -45,6 +45,10 @@ use stoke_model::pod_security::{Level, Version};
 /// Tells what is wrong with a data contract.
 pub type ContractReader = fn(&stoke_diagnostics::Source) -> Vec<stoke_diagnostics::Diagnostic>;
 
+/// Tells what is wrong with an application by the preset that it names; the sources are the files of presets of the job.
+pub type PresetReader =
+    fn(&Document, &[&std::sync::Arc<stoke_diagnostics::Source>]) -> Vec<stoke_diagnostics::Diagnostic>;
+
 /// What a job is to run on, and how strictly it is looked at.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -70,6 +74,8 @@ pub struct Settings {
     pub licences: Option<std::sync::Arc<stoke_diagnostics::Source>>,
     /// What is wrong with a data contract. None: contracts cannot be determined.
     pub contracts: Option<ContractReader>,
+    /// What is wrong with an application by the preset it names. None: presets are not judged, because the files of its team are not at hand.
+    pub presets: Option<PresetReader>,
     /// Nodes that pods are held against, beside those of the job's own manifests.
     pub nodes: Vec<k8s_openapi::api::core::v1::Node>,
     /// Namespace of objects that name none.
@@ -124,6 +130,7 @@ impl Default for Settings {
             submission,
             licences: None,
             contracts: None,
+            presets: None,
             nodes: Vec::new(),
             namespace: "default".to_owned(),
             runs: runs::Runs::default(),

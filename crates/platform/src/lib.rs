@@ -9,12 +9,16 @@
 //! - [`render`](mod@render): the objects of a platform, and trees of files
 //! - [`wire`](mod@wire): what an application gets that names a catalog or a place for shuffle data
 //! - [`plan`](mod@plan): what is to be done in a cluster, and whether it is done
+//! - [`preset`]: what applications of a workload set, each key with its reason
+//! - [`path`]: job directories that pass their checks and run at once
 
 pub mod check;
 pub mod codes;
 pub mod component;
 pub mod environment;
+pub mod path;
 pub mod plan;
+pub mod preset;
 pub mod render;
 pub mod spec;
 pub mod wire;

@@ -97,6 +97,11 @@ impl Size {
 
 #[derive(Subcommand)]
 pub enum Command {
+    /// Make a job directory that passes its checks and runs at once: code, manifest, tests, contract, pipeline
+    New(commands::new::Arguments),
+    /// Presets by workload: what each key is for and does, what differs, written into a manifest
+    #[command(subcommand)]
+    Preset(commands::preset::Command),
     /// Run an application: apply its manifest, follow it, print its result
     Run(commands::run::Arguments),
     /// Start the embedded cluster and keep it running
@@ -166,7 +171,7 @@ pub enum Command {
     Attest(commands::evidence::AttestArguments),
     /// Verify who signed an image and what is attested, or by a policy whether it may run
     Verify(commands::evidence::VerifyArguments),
-    /// Make a SparkApplication of what runs Spark now: Apache's application, a spark-submit command line or script, a Job
+    /// Make a manifest of what runs Spark now: Apache's application, a spark-submit command line or script, a Job, Helm values
     Convert(commands::convert::Arguments),
     /// Run or install the operator on any cluster
     #[command(subcommand)]
@@ -227,6 +232,8 @@ impl Command {
             | Command::Convert(_)
             | Command::Policy(_)
             | Command::Metrics(_)
+            | Command::New(_)
+            | Command::Preset(_)
             | Command::Ci(_) => true,
             Command::Platform(command) => !command.asks_a_cluster(),
             Command::Console(arguments) => arguments.tokens,
@@ -276,6 +283,8 @@ fn dispatch(command: Command, context: &mut Context) -> Outcome<u8> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
         match command {
+            Command::New(arguments) => commands::new::run(&arguments, context),
+            Command::Preset(command) => commands::preset::run(&command, context),
             Command::Run(arguments) => commands::run::run(arguments, context).await,
             Command::Up(arguments) => commands::up::run(arguments, context).await,
             Command::Down(arguments) => commands::down::run(arguments, context).await,

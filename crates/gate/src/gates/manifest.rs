@@ -11,6 +11,7 @@ mod services;
 use std::collections::{BTreeMap, BTreeSet};
 
 use stoke_diagnostics::{Diagnostic, Severity};
+use stoke_model::annotations::PRESETS_FILE;
 use stoke_model::kubernetes;
 use stoke_model::manifest::{Document, Node};
 
@@ -57,6 +58,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     findings.extend(references::look(job, settings));
     findings.extend(services::look(job, settings));
     findings.extend(job.documents().flat_map(environment));
+    findings.extend(presets(job, settings));
     once(&mut findings);
     Looked::at(count, "document", findings)
 }
@@ -164,6 +166,18 @@ fn directory(document: &Document) -> &str {
         .name()
         .rsplit_once('/')
         .map_or("", |(directory, _)| directory)
+}
+
+/// What is wrong with applications by the presets they name; those of a team are in files of the job.
+fn presets(job: &Job, settings: &Settings) -> Vec<Diagnostic> {
+    let Some(look) = settings.presets else {
+        return Vec::new();
+    };
+    let is_team = |name: &str| name.rsplit('/').next() == Some(PRESETS_FILE);
+    let teams = job.files.iter().filter(|file| is_team(&file.name));
+    let teams: Vec<_> = teams.map(|file| &file.source).collect();
+    let ours = job.documents().filter(|document| document.is_ours());
+    ours.flat_map(|document| look(document, &teams)).collect()
 }
 
 /// Environment variables that a container is given twice: the later one counts.

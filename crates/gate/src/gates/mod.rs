@@ -76,7 +76,8 @@ gates! {
     /// cert-manager, Karpenter and KEDA that are no longer served. Local files that are named and missing, objects defined twice, keys that the job's own
     /// ConfigMap or Secret lacks, ConfigMaps, Secrets, claims, service accounts, priority classes, roles and services that the files show to be missing
     /// ([below](#what-the-files-show-to-be-missing)), what an API server refuses of pods (mounts without a volume, selectors that miss their own pods, names
-    /// of ports and images), variables given twice, namespaces of what belongs to the whole cluster. Kinds of others are not judged
+    /// of ports and images), variables given twice, namespaces of what belongs to the whole cluster. What the preset locks that `stoke.dev/preset` names
+    /// ([presets](../how-to/presets.md)). Kinds of others are not judged
     Manifest: "manifest", "manifests against their schemas and rules", manifest::look;
     /// `sparkConf` and `spark*.conf` files: every key and value by the catalogue of the job's Spark version, and by those of S3A, Iceberg, Delta Lake,
     /// Celeborn and RAPIDS; what contradicts itself, has no effect, keeps Spark from starting or cannot work on Kubernetes

@@ -25,6 +25,10 @@ pub const ACTIVE_DEADLINE: &str = "stoke.dev/active-deadline-seconds";
 pub const KEEP_LOGS: &str = "stoke.dev/keep-logs";
 /// Data contracts that a run is held against, before and after; see [`quality`].
 pub const QUALITY: &str = "stoke.dev/quality";
+/// The preset that the manifest was written with, `etl@1`: `stoke check` holds it against what the preset locks.
+pub const PRESET: &str = "stoke.dev/preset";
+/// Name of the file that a team keeps its presets in, beside its jobs.
+pub const PRESETS_FILE: &str = "stoke-presets.yaml";
 /// Of a schedule: seconds after its time within which a run may still be begun, as in a CronJob.
 pub const STARTING_DEADLINE: &str = "stoke.dev/starting-deadline-seconds";
 /// Of a schedule: every new value begins one run now.
@@ -62,6 +66,7 @@ pub struct Annotation {
     pub form: Form,
 }
 
+const EVERY: &[&str] = &["SparkApplication", "ScheduledSparkApplication", "SparkConnect"];
 const RUNS: &[&str] = &["SparkApplication", "ScheduledSparkApplication"];
 const SCHEDULES: &[&str] = &["ScheduledSparkApplication"];
 const SERVERS: &[&str] = &["SparkConnect"];
@@ -74,6 +79,7 @@ pub const ALL: &[Annotation] = &[
     of(ACTIVE_DEADLINE, RUNS, Form::Seconds),
     of(KEEP_LOGS, RUNS, Form::Words(&["driver", "all", "none"])),
     of(QUALITY, RUNS, Form::Quality),
+    of(PRESET, EVERY, Form::Text),
     of(STARTING_DEADLINE, SCHEDULES, Form::Seconds),
     of(TRIGGER, SCHEDULES, Form::Text),
     of(IDLE_TIMEOUT, SERVERS, Form::Timeout(5)),

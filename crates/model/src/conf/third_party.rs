@@ -40,6 +40,7 @@ struct Row {
     key: &'static str,
     versions: &'static str,
     value_type: &'static str,
+    default: &'static str,
 }
 
 static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
@@ -52,6 +53,7 @@ static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
             key: next()?,
             versions: next()?,
             value_type: next()?,
+            default: next().unwrap_or_default(),
         })
     });
     rows.collect()
@@ -89,6 +91,13 @@ pub fn without_bucket(key: &str) -> String {
         Some(at) => candidates.swap_remove(at),
         None => candidates.into_iter().next().unwrap_or_else(|| key.to_owned()),
     }
+}
+
+/// What a key of another product is when it is not set, as that product writes it; none for a key that is not known or has none.
+#[must_use]
+pub fn default_of(key: &str) -> Option<&'static str> {
+    let row = ROWS.iter().find(|row| row.key == key)?;
+    Some(row.default).filter(|default| !default.is_empty())
 }
 
 /// Complaints about keys and values of other products in a whole configuration, in its order. `spark` is the version of Spark, which decides that of Hadoop;

@@ -381,6 +381,14 @@ impl<'a> Check<'a> {
 
     fn dynamic_allocation(&mut self) {
         let Some(allocation) = self.spec.get("dynamicAllocation") else {
+            let conf = |key: &str| self.spec.get("sparkConf")?.get(key)?.as_str();
+            let on =
+                conf("spark.dynamicAllocation.enabled").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
+            if on {
+                let initial = conf("spark.dynamicAllocation.initialExecutors");
+                let initial = initial.and_then(|text| text.trim().parse().ok());
+                self.fixed_and_dynamic("spark.dynamicAllocation.initialExecutors", initial);
+            }
             return;
         };
         if self.flag("dynamicAllocation.enabled") != Some(true) {
@@ -410,7 +418,6 @@ impl<'a> Check<'a> {
         }
         let count = |field: &str| self.whole(&format!("dynamicAllocation.{field}"));
         let (initial, least, most) = (count("initialExecutors"), count("minExecutors"), count("maxExecutors"));
-        let instances = self.whole("executor.instances");
         if let (Some(least), Some(most)) = (least, most)
             && least > most
         {
@@ -450,19 +457,27 @@ impl<'a> Check<'a> {
                 "lower it, or raise maxExecutors",
             );
         }
-        // Where the number it begins with is said, no one takes this one for it.
-        if let (Some(instances), None) = (instances, initial) {
-            let message = format!(
-                "with dynamic allocation `instances: {instances}` is not the number of executors, only the one it begins with"
-            );
-            self.at_key(
-                Severity::Warning,
-                "instances-with-dynamic-allocation",
-                "executor.instances",
-                message,
-                "use dynamicAllocation.initialExecutors, or remove it",
-            );
-        }
+        self.fixed_and_dynamic("dynamicAllocation.initialExecutors", initial);
+    }
+
+    /// A fixed number of executors beside dynamic allocation. Where a number it begins with is said that is not below it, no one takes this one for it;
+    /// Spark begins with the greatest of both (`Utils.getDynamicAllocationInitialExecutors`).
+    fn fixed_and_dynamic(&mut self, instead: &str, initial: Option<i64>) {
+        let instances = self.whole("executor.instances");
+        let Some(instances) = instances.filter(|instances| initial.is_none_or(|initial| *instances > initial)) else {
+            return;
+        };
+        let message = format!(
+            "with dynamic allocation `instances: {instances}` is not the number of executors, only the one it begins with"
+        );
+        let fix = format!("use {instead}, or remove it");
+        self.at_key(
+            Severity::Warning,
+            "instances-with-dynamic-allocation",
+            "executor.instances",
+            message,
+            &fix,
+        );
     }
 
     fn without_effect(&mut self) {

@@ -1,4 +1,4 @@
-//! `stoke convert`: Apache's applications, `spark-submit` command lines and Jobs become `SparkApplication`s.
+//! `stoke convert`: Apache's applications, `spark-submit` command lines and Jobs become `SparkApplication`s, Helm values a `SparkConnect`.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -24,7 +24,7 @@ more, an error when it is lost. With an error nothing is printed or written and 
   stoke convert nightly.sh --env DAY=2026-01-01
   stoke convert -- spark-submit --deploy-mode cluster --name pi local:///opt/app/main.py")]
 pub struct Arguments {
-    /// A manifest (SparkApplication of spark.apache.org, Job, CronJob) or a shell script with spark-submit; `-` is standard input
+    /// A manifest (SparkApplication of spark.apache.org, Job, CronJob), Helm values of a Spark kit, or a shell script with spark-submit; `-` is standard input
     #[arg(value_name = "FILE", required_unless_present = "line")]
     file: Option<String>,
     /// A spark-submit command line

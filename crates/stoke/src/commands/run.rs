@@ -77,6 +77,23 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     match manifest.applications().count() {
         1 => {}
         0 => {
+            let server = manifest
+                .documents
+                .iter()
+                .find(|document| document.kind == "SparkConnect");
+            if let Some(server) = server {
+                return Err(Failure::input(
+                    "stoke::run::no-application",
+                    format!(
+                        "{} holds a SparkConnect, which is a server and does not end",
+                        arguments.file
+                    ),
+                )
+                .fix(format!(
+                    "`stoke up --detach`, `kubectl apply -f {}`, then `stoke sql --server {} \"SELECT 1\"`",
+                    arguments.file, server.name
+                )));
+            }
             return Err(Failure::input(
                 "stoke::run::no-application",
                 format!("{} holds no SparkApplication", arguments.file),

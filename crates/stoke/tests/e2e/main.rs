@@ -37,6 +37,7 @@ mod observe;
 mod packages;
 mod pages;
 mod platform;
+mod paths;
 mod policies;
 mod provider;
 mod published;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
         doctor::trials(&context),
         insight::trials(&context),
         check::trials(&context),
+        paths::trials(&context),
         check_runs::trials(&context),
         clouds::trials(&context),
         documents::trials(&context),

@@ -168,6 +168,7 @@ pub async fn judge(arguments: &Arguments, context: &mut Context) -> Outcome<(Job
         nodes: nodes(arguments)?,
         licences: licences(arguments)?,
         contracts: Some(contracts::complaints),
+        presets: Some(stoke_platform::preset::hold::look),
         namespace: arguments
             .target
             .namespace
