@@ -175,6 +175,18 @@ impl Machine {
         Ok(ready)
     }
 
+    /// An image that was found here, by its name and the [`Ready::id`] it had.
+    ///
+    /// # Errors
+    /// One that was never here, or was removed.
+    pub fn by_id(&self, name: &str, id: &str) -> OciResult<Ready> {
+        let digest: Digest = id.rsplit('@').next().unwrap_or_default().parse()?;
+        let Some(record) = self.names.record(&digest)? else {
+            return Err(OciError::new(Kind::NotFound, format!("{name}: {digest} is no longer here")));
+        };
+        ready(&self.location(name)?, &digest, record)
+    }
+
     /// The tree of an image with the rights of a user, who is in these groups too. What is missing for it is fetched.
     ///
     /// # Errors
