@@ -77,6 +77,14 @@ struct Owned {
     is_directory: bool,
 }
 
+/// A directory that files are in and no layer says anything of.
+const IMPLIED: Owned = Owned {
+    mode: 0o755,
+    user: 0,
+    group: 0,
+    is_directory: true,
+};
+
 /// A directory that layers are unpacked into, the lowest first.
 pub struct Unpacking {
     root: OwnedFd,
@@ -231,6 +239,10 @@ impl Unpacking {
                 None => owned.mode,
             };
             if !owned.is_directory && mode == owned.mode {
+                continue;
+            }
+            if path.as_os_str().is_empty() {
+                rustix::fs::fchmod(&self.root, Mode::from_raw_mode(mode)).map_err(|error| failed(path, error))?;
                 continue;
             }
             let Ok((parent, name)) = locate(self.root.as_fd(), path, None) else {
@@ -424,6 +436,7 @@ impl Layer<'_> {
             is_directory: kind == EntryType::Directory,
         };
         if path.as_os_str().is_empty() {
+            self.unpacking.owned.insert(path, owned);
             return Ok(());
         }
         let name = path.file_name().unwrap_or_default();
@@ -553,7 +566,10 @@ impl Layer<'_> {
         {
             return found.try_clone().map_err(OciError::at(path));
         }
-        let (found, _) = locate(self.unpacking.root.as_fd(), path, Some(0o755))?;
+        let (found, _) = locate(self.unpacking.root.as_fd(), path, Some(IMPLIED.mode))?;
+        for above in directory.ancestors() {
+            self.unpacking.owned.entry(above.to_owned()).or_insert(IMPLIED);
+        }
         self.parent = Some((directory.to_owned(), found.try_clone().map_err(OciError::at(path))?));
         Ok(found)
     }

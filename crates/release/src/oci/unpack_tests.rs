@@ -266,6 +266,7 @@ fn the_owner_gets_the_rights_that_the_viewer_has() {
         ("etc/secret", EntryType::Regular, 0o600, 0),
         ("etc/passwd", EntryType::Regular, 0o644, 0),
         ("own", EntryType::Regular, 0o600, 185),
+        ("implied/own", EntryType::Regular, 0o600, 185),
         ("tmp/", EntryType::Directory, 0o1777, 0),
     ] {
         let mut header = tar::Header::new_ustar();
@@ -284,7 +285,9 @@ fn the_owner_gets_the_rights_that_the_viewer_has() {
     unpacking.layer(media::LAYER_TAR, &tar[..], None, "layer").unwrap();
     unpacking.finish_for(&viewer).unwrap();
     for (path, mode) in [
+        ("", 0o555),
         ("etc", 0o555),
+        ("implied", 0o555),
         ("etc/secret", 0o000),
         ("etc/passwd", 0o444),
         ("own", 0o600),
