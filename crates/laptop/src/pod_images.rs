@@ -202,7 +202,9 @@ impl PodImages {
         };
         Image {
             id,
-            environment: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            environment: variables
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
             entrypoint: execution.entrypoint,
             arguments: execution.cmd,
             working_directory: PathBuf::from(execution.working_dir),
@@ -258,7 +260,9 @@ impl Images for PodImages {
                 .root(&ready, viewer.user, viewer.group, &viewer.groups, &secrets, &Quiet)
                 .await
         };
-        let root = Handle::current().block_on(work).map_err(|error| self.refused(image, &error))?;
+        let root = Handle::current()
+            .block_on(work)
+            .map_err(|error| self.refused(image, &error))?;
         Ok(Tree {
             path: root.tree.clone(),
             held: Arc::new(root),

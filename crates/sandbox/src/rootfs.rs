@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_change, mount_remount,
-    unmount,
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_change,
+    mount_remount, unmount,
 };
 use rustix::process::{chdir, pivot_root};
 
@@ -62,7 +62,10 @@ pub(crate) fn build(spec: &Spec) -> Result<(), Error> {
     terminals()?;
     seal(&plan)?;
 
-    let options = mount_points(&table()?).into_iter().rev().find(|(path, _)| path == Path::new(NEW));
+    let options = mount_points(&table()?)
+        .into_iter()
+        .rev()
+        .find(|(path, _)| path == Path::new(NEW));
     chdir(NEW).map_err(|error| Error::start("chdir to the new root", error))?;
     pivot_root(".", ".").map_err(|error| Error::start("pivot_root", error))?;
     unmount(".", UnmountFlags::DETACH).map_err(|error| Error::start("unmount the old root", error))?;
@@ -92,8 +95,9 @@ fn begin(root: &Root) -> Result<(), Error> {
             }
             Ok(())
         }
-        Root::Directory(directory) => mount_bind(on_host(directory), NEW)
-            .map_err(|error| mount_error(Path::new("/"), Some(directory), error)),
+        Root::Directory(directory) => {
+            mount_bind(on_host(directory), NEW).map_err(|error| mount_error(Path::new("/"), Some(directory), error))
+        }
         Root::Overlay { lower, changes } => {
             let refused = |error: std::io::Error| Error::Overlay {
                 tree: lower.clone(),

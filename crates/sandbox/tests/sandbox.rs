@@ -31,7 +31,10 @@ fn main() {
         ("the_workload_sees_its_own_machine", the_workload_sees_its_own_machine),
         ("mounts_are_as_asked_for", mounts_are_as_asked_for),
         ("a_tree_of_an_image_is_the_root", a_tree_of_an_image_is_the_root),
-        ("links_of_an_image_lead_nowhere_else", links_of_an_image_lead_nowhere_else),
+        (
+            "links_of_an_image_lead_nowhere_else",
+            links_of_an_image_lead_nowhere_else,
+        ),
         ("the_workload_has_no_power", the_workload_has_no_power),
         (
             "a_signal_reaches_the_main_process_only",
@@ -244,7 +247,11 @@ fn image_tree(bench: &Bench) -> PathBuf {
 fn a_tree_of_an_image_is_the_root() {
     let script = "cat /opt/app/code /etc/hostname; cd /opt/app; echo changed > code; rm -r old; mkdir old; ls -A old | wc -l; \
                   echo new > /top; cat code /top; ls -d /tmp /run 2>&1 | wc -l";
-    let kept = |bench: &Bench| std::fs::create_dir_all(bench.path("changes")).map(|()| bench.path("changes")).unwrap();
+    let kept = |bench: &Bench| {
+        std::fs::create_dir_all(bench.path("changes"))
+            .map(|()| bench.path("changes"))
+            .unwrap()
+    };
     type Make = fn(&Bench, PathBuf) -> Root;
     let overlay: [Make; 2] = [
         |bench, lower| Root::Overlay {
@@ -267,11 +274,21 @@ fn a_tree_of_an_image_is_the_root() {
         let (code, output) = bench.run(&spec);
         let lines: Vec<&str> = output.lines().map(|line| line.rsplit_once(" F ").unwrap().1).collect();
         assert_eq!(code, 0, "{output}");
-        assert_eq!(lines[..5], ["code of the image", "of the pod", "0", "changed", "new"], "{output}");
+        assert_eq!(
+            lines[..5],
+            ["code of the image", "of the pod", "0", "changed", "new"],
+            "{output}"
+        );
         // Neither is in the tree, and nothing but the mounts brings them.
         assert!(!tree.join("tmp").exists() && !tree.join("top").exists());
-        assert_eq!(std::fs::read_to_string(tree.join("opt/app/code")).unwrap(), "code of the image\n");
-        assert_eq!(std::fs::read_to_string(tree.join("etc/hostname")).unwrap(), "of the image\n");
+        assert_eq!(
+            std::fs::read_to_string(tree.join("opt/app/code")).unwrap(),
+            "code of the image\n"
+        );
+        assert_eq!(
+            std::fs::read_to_string(tree.join("etc/hostname")).unwrap(),
+            "of the image\n"
+        );
         assert!(tree.join("opt/app/old/file").exists());
         remove_tree(&changes).unwrap();
     }
@@ -307,7 +324,10 @@ fn links_of_an_image_lead_nowhere_else() {
     std::fs::create_dir_all(&outside).unwrap();
     std::fs::create_dir_all(tree.join("run")).unwrap();
     let link = |to: &Path, at: &str| std::os::unix::fs::symlink(to, tree.join(at)).unwrap();
-    link(Path::new("/old").join(outside.strip_prefix("/").unwrap()).as_path(), "escape");
+    link(
+        Path::new("/old").join(outside.strip_prefix("/").unwrap()).as_path(),
+        "escape",
+    );
     link(Path::new("../../../../run"), "etc/run");
     let mut spec = bench.shell("cat /run/secrets/key /escape/made/file");
     spec.root = Root::Overlay {
@@ -321,10 +341,17 @@ fn links_of_an_image_lead_nowhere_else() {
     let (code, output) = bench.run(&spec);
     assert_eq!(code, 0, "{output}");
     assert!(output.contains("F key") && output.contains("F inside"), "{output}");
-    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0, "a mount point was made outside of the image");
+    assert_eq!(
+        std::fs::read_dir(&outside).unwrap().count(),
+        0,
+        "a mount point was made outside of the image"
+    );
     std::os::unix::fs::symlink(&outside, tree.join("proc")).unwrap();
     let error = Launcher::default().start(&spec, |_| {}).err().unwrap();
-    assert!(error.to_string().contains("/proc of the image is not a directory"), "{error}");
+    assert!(
+        error.to_string().contains("/proc of the image is not a directory"),
+        "{error}"
+    );
 }
 
 fn the_workload_has_no_power() {

@@ -232,7 +232,9 @@ impl Manifest {
 
     /// Whether an application says that its image is not to be fetched.
     pub fn never_pulls(&self) -> bool {
-        let mut policies = self.applications().map(|application| application.value.pointer("/spec/imagePullPolicy"));
+        let mut policies = self
+            .applications()
+            .map(|application| application.value.pointer("/spec/imagePullPolicy"));
         policies.any(|policy| policy.and_then(Value::as_str) == Some("Never"))
     }
 

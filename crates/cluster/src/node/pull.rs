@@ -46,7 +46,8 @@ pub(super) async fn image(context: &Arc<Context>, order: &Order) -> Result<Image
         NotStarted::Waiting("ErrImagePull", message)
     };
     let misnamed = |why: String| {
-        let message = format!("Failed to apply default image tag \"{name}\": couldn't parse image name \"{name}\": {why}");
+        let message =
+            format!("Failed to apply default image tag \"{name}\": couldn't parse image name \"{name}\": {why}");
         event(true, "InspectFailed", message.clone());
         event(true, "Failed", "Error: InvalidImageName".to_owned());
         NotStarted::Waiting("InvalidImageName", message)
@@ -83,7 +84,9 @@ pub(super) async fn image(context: &Arc<Context>, order: &Order) -> Result<Image
             let begun = Instant::now();
             let secrets = secrets_told(context, &order.pod).map_err(failed)?;
             let asked = name.clone();
-            let image = ask(context, move |images| images.pull(&asked, &secrets)).await.map_err(refused)?;
+            let image = ask(context, move |images| images.pull(&asked, &secrets))
+                .await
+                .map_err(refused)?;
             let time = begun.elapsed().as_millis();
             let time = if time < 1000 {
                 format!("{time}ms")
@@ -118,7 +121,9 @@ fn secrets_told(context: &Context, pod: &Pod) -> Result<Vec<PullSecret>, String>
             "Unable to retrieve some image pull secrets ({}); attempting to pull the image may not succeed.",
             missing.join(", ")
         );
-        context.recorder.pod(pod, true, "FailedToRetrieveImagePullSecret", message);
+        context
+            .recorder
+            .pod(pod, true, "FailedToRetrieveImagePullSecret", message);
     }
     Ok(found)
 }
@@ -130,7 +135,10 @@ fn secrets_told(context: &Context, pod: &Pod) -> Result<Vec<PullSecret>, String>
 pub(super) fn secrets(pod: &Pod, configs: &dyn Configs) -> Result<(Vec<PullSecret>, Vec<String>), String> {
     let (namespace, _, _) = identity(pod);
     let (mut found, mut missing) = (Vec::new(), Vec::new());
-    let references = pod.spec.iter().flat_map(|spec| spec.image_pull_secrets.iter().flatten());
+    let references = pod
+        .spec
+        .iter()
+        .flat_map(|spec| spec.image_pull_secrets.iter().flatten());
     for reference in references.filter(|reference| !reference.name.is_empty()) {
         match configs.secret(namespace, &reference.name) {
             Some(secret) => found.push(PullSecret {
@@ -208,8 +216,18 @@ mod tests {
         )
         .unwrap();
         for (kind, key, text, expected) in [
-            ("kubernetes.io/dockerconfigjson", ".dockerconfigjson", "{\"auths\":{}}", Some("{\"auths\":{}}")),
-            ("kubernetes.io/dockercfg", ".dockercfg", "{\"r.io\":{}}", Some("{\"auths\":{\"r.io\":{}}}")),
+            (
+                "kubernetes.io/dockerconfigjson",
+                ".dockerconfigjson",
+                "{\"auths\":{}}",
+                Some("{\"auths\":{}}"),
+            ),
+            (
+                "kubernetes.io/dockercfg",
+                ".dockercfg",
+                "{\"r.io\":{}}",
+                Some("{\"auths\":{\"r.io\":{}}}"),
+            ),
             ("Opaque", ".dockerconfigjson", "{}", None),
             ("kubernetes.io/dockerconfigjson", ".dockercfg", "{}", None),
         ] {

@@ -107,11 +107,18 @@ mod tests {
     #[test]
     fn a_copy_is_made_afresh() {
         let directory = tempfile::tempdir().unwrap();
-        let (tree, own, copies) = (directory.path().join("t"), directory.path().join("o"), directory.path().join("c/0"));
+        let (tree, own, copies) = (
+            directory.path().join("t"),
+            directory.path().join("o"),
+            directory.path().join("c/0"),
+        );
         std::fs::create_dir_all(&tree).unwrap();
         std::fs::write(tree.join("f"), "image").unwrap();
         for _ in 0..2 {
-            assert_eq!(make(&tree, Way::Copy, &own, &copies).unwrap(), Root::Directory(copies.clone()));
+            assert_eq!(
+                make(&tree, Way::Copy, &own, &copies).unwrap(),
+                Root::Directory(copies.clone())
+            );
             assert_eq!(std::fs::read_to_string(copies.join("f")).unwrap(), "image");
             std::fs::write(copies.join("f"), "changed").unwrap();
         }

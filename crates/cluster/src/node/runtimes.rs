@@ -32,7 +32,10 @@ impl Images for RuntimeImages {
         self.runtimes
             .install(&version, false, &mut |_| {})
             .map_err(|error| error.to_string())?;
-        self.runtimes.resolve(image).map(converted).map_err(|error| refused(&error))
+        self.runtimes
+            .resolve(image)
+            .map(converted)
+            .map_err(|error| refused(&error))
     }
 }
 

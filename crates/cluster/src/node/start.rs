@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::context::{Context, identity};
 use super::environment::{command_line, environment};
 use super::images::{Image, Refused, Tree, Viewer};
-use super::{pull, root};
 use super::volumes::{Prepared, container_mounts, disk};
+use super::{pull, root};
 
 /// A container that runs.
 pub(crate) struct Started {
@@ -260,7 +260,10 @@ fn hostname(pod: &Pod) -> String {
 /// The tree of the image for the user of the container.
 fn tree_of(context: &Context, order: &Order, image: &Image, user: u32, group: u32) -> Result<Tree, String> {
     let whole = order.pod.spec.as_ref().and_then(|spec| spec.security_context.as_ref());
-    let groups = whole.and_then(|whole| whole.supplemental_groups.as_ref()).into_iter().flatten();
+    let groups = whole
+        .and_then(|whole| whole.supplemental_groups.as_ref())
+        .into_iter()
+        .flatten();
     let viewer = Viewer {
         user,
         group,
@@ -279,18 +282,15 @@ fn usual(image: &Image, user: u32) -> Vec<(String, String)> {
         return Vec::new();
     }
     let account = image.accounts.iter().find(|account| account.user == user);
-    let home = account.map(|account| account.home.as_str()).filter(|home| !home.is_empty());
+    let home = account
+        .map(|account| account.home.as_str())
+        .filter(|home| !home.is_empty());
     [("PATH", PATH), ("HOME", home.unwrap_or("/"))]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec()
 }
 
-fn environment_of(
-    context: &Context,
-    order: &Order,
-    image: &Image,
-    user: u32,
-) -> Result<Vec<(String, String)>, String> {
+fn environment_of(context: &Context, order: &Order, image: &Image, user: u32) -> Result<Vec<(String, String)>, String> {
     let (namespace, _, _) = identity(&order.pod);
     let links = order.pod.spec.as_ref().and_then(|spec| spec.enable_service_links) != Some(false);
     let mut base = usual(image, user);
@@ -341,7 +341,10 @@ fn identity_of(pod: &Pod, container: &Container, image: &Image) -> Result<(u32, 
                 ));
             }
             (None, None) if user == 0 => {
-                return Err(format!("container has runAsNonRoot and image will run as root {}", place()));
+                return Err(format!(
+                    "container has runAsNonRoot and image will run as root {}",
+                    place()
+                ));
             }
             _ => {}
         }
@@ -416,15 +419,25 @@ mod tests {
             has_tree: true,
             ..Image::default()
         };
-        let shown = |user| usual(&image, user).iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
+        let shown = |user| {
+            usual(&image, user)
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect::<Vec<_>>()
+        };
         assert_eq!((shown(7)[1].as_str(), shown(8)[1].as_str()), ("HOME=/seven", "HOME=/"));
         let named = Image {
             user_name: Some("spark".into()),
             ..image.clone()
         };
-        let pod: Pod = serde_json::from_value(json!({"spec": {"containers": [], "securityContext": {"runAsNonRoot": true}}})).unwrap();
+        let pod: Pod =
+            serde_json::from_value(json!({"spec": {"containers": [], "securityContext": {"runAsNonRoot": true}}}))
+                .unwrap();
         let refused = identity_of(&pod, &Container::default(), &named).unwrap_err();
-        assert!(refused.contains("image has non-numeric user (spark), cannot verify user is non-root"), "{refused}");
+        assert!(
+            refused.contains("image has non-numeric user (spark), cannot verify user is non-root"),
+            "{refused}"
+        );
         let table = [
             (json!({}), json!({}), Ok((185, 185))),
             (json!({"runAsUser": 1000}), json!({}), Ok((1000, 0))),

@@ -80,7 +80,11 @@ impl Accounts {
             (Some(account), _) => (account.user, Some(account)),
             (None, Some(number)) => (number, self.account(number)),
             (None, None) if user.is_empty() => (0, self.account(0)),
-            (None, None) => return Err(format!("unable to find user {user}: no matching entries in passwd file")),
+            (None, None) => {
+                return Err(format!(
+                    "unable to find user {user}: no matching entries in passwd file"
+                ));
+            }
         };
         let group = match group {
             None => account.map_or(0, |account| account.group),
@@ -88,7 +92,11 @@ impl Accounts {
                 let known = self.groups.iter().find(|group| group.name == name);
                 match known.map(|group| group.group).or_else(|| name.parse().ok()) {
                     Some(group) => group,
-                    None => return Err(format!("unable to find group {name}: no matching entries in group file")),
+                    None => {
+                        return Err(format!(
+                            "unable to find group {name}: no matching entries in group file"
+                        ));
+                    }
                 }
             }
         };
@@ -140,7 +148,10 @@ mod tests {
             (":users", Ok((0, 100, None))),
             ("1000", Ok((7, 8, None))),
             ("jo", Err("unable to find user jo: no matching entries in passwd file")),
-            ("spark:x", Err("unable to find group x: no matching entries in group file")),
+            (
+                "spark:x",
+                Err("unable to find group x: no matching entries in group file"),
+            ),
             ("-1", Err("unable to find user -1: no matching entries in passwd file")),
         ] {
             let user = accounts.find(text);
@@ -149,6 +160,9 @@ mod tests {
         }
         assert_eq!(accounts.memberships(185), [6, 100]);
         assert!(accounts.memberships(9).is_empty());
-        assert_eq!(accounts.account(185).map(|account| account.home.as_str()), Some("/home/spark"));
+        assert_eq!(
+            accounts.account(185).map(|account| account.home.as_str()),
+            Some("/home/spark")
+        );
     }
 }

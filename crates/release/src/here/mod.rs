@@ -157,9 +157,14 @@ impl Machine {
             None => self.names.digest(&reference.to_string())?,
         };
         let Some(digest) = digest else { return Ok(None) };
-        let Some(record) = self.names.record(&digest)? else { return Ok(None) };
+        let Some(record) = self.names.record(&digest)? else {
+            return Ok(None);
+        };
         let ready = ready(&location, &digest, record)?;
-        let is_there = self.roots.get(&ready.digest, &ready.viewer(&ready.user, &[]))?.is_some();
+        let is_there = self
+            .roots
+            .get(&ready.digest, &ready.viewer(&ready.user, &[]))?
+            .is_some();
         Ok(is_there.then_some(ready))
     }
 
@@ -182,7 +187,10 @@ impl Machine {
     pub fn by_id(&self, name: &str, id: &str) -> OciResult<Ready> {
         let digest: Digest = id.rsplit('@').next().unwrap_or_default().parse()?;
         let Some(record) = self.names.record(&digest)? else {
-            return Err(OciError::new(Kind::NotFound, format!("{name}: {digest} is no longer here")));
+            return Err(OciError::new(
+                Kind::NotFound,
+                format!("{name}: {digest} is no longer here"),
+            ));
         };
         ready(&self.location(name)?, &digest, record)
     }
@@ -229,9 +237,10 @@ impl Machine {
 
     fn settings_with(&self, secrets: &[(String, String)]) -> Settings {
         // What is asked first was added first.
-        let credentials = secrets.iter().fold(self.settings.credentials.clone(), |known: Credentials, (place, text)| {
-            known.with(place.clone(), text.clone())
-        });
+        let credentials = secrets.iter().fold(
+            self.settings.credentials.clone(),
+            |known: Credentials, (place, text)| known.with(place.clone(), text.clone()),
+        );
         Settings {
             credentials,
             ..self.settings.clone()
@@ -266,7 +275,9 @@ impl Machine {
             Ok(viewer_of(accounts, &user, &[]))
         };
         let unpacked = || {
-            let Some(record) = self.names.record(&digest)? else { return Ok(None) };
+            let Some(record) = self.names.record(&digest)? else {
+                return Ok(None);
+            };
             let root = self.roots.get(image, &viewer(&record.accounts)?)?;
             Ok(root.map(|root| (root, record.accounts)))
         };
@@ -302,7 +313,8 @@ impl Machine {
             let blob = parts.repository.blob(layer, &self.cache, &moved).await?;
             layers.push((blob, diff_id.clone()));
         }
-        self.roots.unpack(&parts.fetched.descriptor.digest, &layers, ready, viewer)
+        self.roots
+            .unpack(&parts.fetched.descriptor.digest, &layers, ready, viewer)
     }
 
     /// Images that are named here: those of the store first.
@@ -353,6 +365,9 @@ impl Machine {
         let in_store = self.store_names().iter().any(|known| known == own);
         if in_store {
             return Layout::open(&self.store)?.forget(own);
+        }
+        if name.starts_with(LOCAL) {
+            return Err(missing());
         }
         let reference = Reference::parse(name).map_err(|error| OciError::new(Kind::Reference, error.to_string()))?;
         match self.names.forget(&reference.to_string())? {

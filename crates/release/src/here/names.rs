@@ -120,7 +120,10 @@ fn read<T: DeserializeOwned>(path: &Path) -> OciResult<Option<T>> {
 
 fn write<T: Serialize>(path: &Path, value: &T) -> OciResult<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let file = tempfile::Builder::new().prefix(".part-").tempfile_in(folder).map_err(OciError::at(folder))?;
+    let file = tempfile::Builder::new()
+        .prefix(".part-")
+        .tempfile_in(folder)
+        .map_err(OciError::at(folder))?;
     std::fs::write(file.path(), text(value)?).map_err(OciError::at(path))?;
     file.persist(path).map_err(|error| OciError::io(path, &error.error))?;
     Ok(())

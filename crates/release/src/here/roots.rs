@@ -129,7 +129,12 @@ impl Roots {
         let mut about = About { bytes: 0, files: 0 };
         for (blob, diff_id) in layers {
             let descriptor = &blob.descriptor;
-            let done = unpacking.layer(&descriptor.media_type, blob.reader(), Some(diff_id), descriptor.digest.short())?;
+            let done = unpacking.layer(
+                &descriptor.media_type,
+                blob.reader(),
+                Some(diff_id),
+                descriptor.digest.short(),
+            )?;
             about.bytes += done.bytes;
             about.files += done.files;
         }
@@ -187,13 +192,19 @@ impl Roots {
         for entry in std::fs::read_dir(&self.directory).map_err(OciError::at(&self.directory))? {
             let entry = entry.map_err(OciError::at(&self.directory))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let Some((hex, viewer)) = name.split_once('.') else { continue };
-            let Ok(digest) = format!("sha256:{hex}").parse() else { continue };
+            let Some((hex, viewer)) = name.split_once('.') else {
+                continue;
+            };
+            let Ok(digest) = format!("sha256:{hex}").parse() else {
+                continue;
+            };
             if viewer.ends_with("part") || viewer.ends_with("lock") {
                 continue;
             }
             // Another process may have removed it.
-            let Ok(about) = std::fs::read(entry.path().join("about.json")) else { continue };
+            let Ok(about) = std::fs::read(entry.path().join("about.json")) else {
+                continue;
+            };
             let size = serde_json::from_slice::<About>(&about).map_or(0, |about| about.bytes);
             let lock = self.directory.join(format!("{name}.lock"));
             let used = lock.metadata().and_then(|meta| meta.modified());
@@ -230,7 +241,10 @@ impl Roots {
                 swept.kept -= tree.size;
             }
         }
-        for entry in std::fs::read_dir(&self.directory).map_err(OciError::at(&self.directory))?.flatten() {
+        for entry in std::fs::read_dir(&self.directory)
+            .map_err(OciError::at(&self.directory))?
+            .flatten()
+        {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.ends_with(".part") {
                 self.remove(&name)?;

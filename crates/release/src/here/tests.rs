@@ -81,7 +81,13 @@ fn names_lead_to_images() {
     let tar = layer(&[("etc/passwd", PASSWD, 0o644), ("app", "code", 0o600)]);
     let made = image(&bench.store(), &tar, Platform::here(), "spark", "team/etl:v1");
     let other = bench.directory.path().join("other");
-    image(&Layout::create(&other).unwrap(), &tar, Platform::here(), "0", "x:latest");
+    image(
+        &Layout::create(&other).unwrap(),
+        &tar,
+        Platform::here(),
+        "0",
+        "x:latest",
+    );
     let place = format!("oci:{}", other.display());
     for (name, id) in [
         ("local:team/etl:v1", "team/etl@"),
@@ -116,7 +122,10 @@ fn a_tree_has_the_rights_of_who_sees_it() {
     let tar = layer(&[("etc/passwd", PASSWD, 0o644), ("secret", "key", 0o600)]);
     image(&bench.store(), &tar, Platform::here(), "spark", "etl");
     let ready = bench.present("etl").unwrap().unwrap();
-    assert_eq!((ready.user.user, ready.user.group, ready.user.name.as_deref()), (185, 185, Some("spark")));
+    assert_eq!(
+        (ready.user.user, ready.user.group, ready.user.name.as_deref()),
+        (185, 185, Some("spark"))
+    );
     let mode = |root: &Root, path: &str| root.tree.join(path).metadata().unwrap().permissions().mode() & 0o777;
     let own = bench.root(&ready, 185, 185);
     assert_eq!((mode(&own, "secret"), mode(&own, "etc/passwd")), (0, 0o444));
@@ -136,7 +145,9 @@ fn a_tree_has_the_rights_of_who_sees_it() {
     assert!(root.tree.join("secret").exists());
     drop(root);
     bench.machine.prune(0, now).unwrap();
-    let left: Vec<_> = std::fs::read_dir(bench.directory.path().join("images/trees")).unwrap().collect();
+    let left: Vec<_> = std::fs::read_dir(bench.directory.path().join("images/trees"))
+        .unwrap()
+        .collect();
     assert!(left.is_empty(), "{left:?}");
     // The store is as it was, so the tree is made again.
     assert!(bench.present("etl").unwrap().is_some());
@@ -153,9 +164,14 @@ fn what_does_not_run_here_is_refused() {
     let mut entry = foreign.clone();
     entry.platform = Some(Platform::linux("s390x"));
     let index = text(&Index::new(vec![entry])).unwrap();
-    store.put_manifest(Descriptor::of(media::INDEX, &index), &index, Some("index")).unwrap();
+    store
+        .put_manifest(Descriptor::of(media::INDEX, &index), &index, Some("index"))
+        .unwrap();
     for (name, words) in [
-        ("other", "no match for platform in manifest: the image is for linux/s390x"),
+        (
+            "other",
+            "no match for platform in manifest: the image is for linux/s390x",
+        ),
         ("index", "has no image for linux/"),
         ("stranger", "unable to find user jo: no matching entries in passwd file"),
     ] {
@@ -181,10 +197,16 @@ fn what_no_name_leads_to_is_swept() {
     let first = image(&store, &old, Platform::here(), "", "etl");
     let second = image(&store, &new, Platform::here(), "", "etl");
     let later = SystemTime::now() + std::time::Duration::from_secs(7200);
-    assert_eq!(bench.machine.prune(1 << 30, SystemTime::now()).unwrap().store.blobs, 0, "it may be being written");
+    assert_eq!(
+        bench.machine.prune(1 << 30, SystemTime::now()).unwrap().store.blobs,
+        0,
+        "it may be being written"
+    );
     assert_eq!(bench.machine.prune(1 << 30, later).unwrap().store.blobs, 3);
     assert!(!store.has(&first) && store.has(&second));
     bench.machine.forget("local:etl").unwrap();
-    assert_eq!(bench.machine.forget("etl").unwrap_err().kind(), Kind::NotFound);
+    for name in ["etl", "local:etl", "local:tool:v1"] {
+        assert_eq!(bench.machine.forget(name).unwrap_err().kind(), Kind::NotFound, "{name}");
+    }
     assert_eq!(bench.machine.prune(1 << 30, later).unwrap().store.blobs, 3);
 }

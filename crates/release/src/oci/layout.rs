@@ -1,8 +1,8 @@
 //! An OCI image layout: a directory with `oci-layout`, `index.json` and `blobs/sha256/…`.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -220,8 +220,14 @@ impl Layout {
             let entry = entry.map_err(OciError::at(&folder))?;
             let Ok(meta) = entry.metadata() else { continue };
             let name = entry.file_name().to_string_lossy().into_owned();
-            let is_wanted = format!("sha256:{name}").parse().is_ok_and(|digest| wanted.contains(&digest));
-            let age = meta.modified().ok().and_then(|time| now.duration_since(time).ok()).unwrap_or_default();
+            let is_wanted = format!("sha256:{name}")
+                .parse()
+                .is_ok_and(|digest| wanted.contains(&digest));
+            let age = meta
+                .modified()
+                .ok()
+                .and_then(|time| now.duration_since(time).ok())
+                .unwrap_or_default();
             if is_wanted || age < WRITING {
                 swept.kept += meta.len();
                 continue;

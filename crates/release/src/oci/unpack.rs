@@ -248,8 +248,17 @@ impl Unpacking {
             let Ok((parent, name)) = locate(self.root.as_fd(), path, None) else {
                 continue;
             };
-            let wanted = if owned.is_directory { OFlags::DIRECTORY } else { OFlags::NONBLOCK };
-            match rustix::fs::openat(&parent, &name, wanted | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+            let wanted = if owned.is_directory {
+                OFlags::DIRECTORY
+            } else {
+                OFlags::NONBLOCK
+            };
+            match rustix::fs::openat(
+                &parent,
+                &name,
+                wanted | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                Mode::empty(),
+            ) {
                 Ok(file) => {
                     rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(|error| failed(path, error))?
                 }

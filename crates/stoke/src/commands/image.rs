@@ -7,9 +7,9 @@ use std::time::SystemTime;
 
 use serde_json::json;
 use stoke_diagnostics::{Diagnostic, Source, render};
+use stoke_laptop::pod_images;
 use stoke_model::quantity::Quantity;
 use stoke_model::units::people::{self, counted};
-use stoke_laptop::pod_images;
 use stoke_release::here::{Known, Machine, Pruned, Unpacked};
 use stoke_release::image::{self, BuildError, Builder, Built, Request, Spec, Target};
 use stoke_release::oci::copy::{self, Watch};
@@ -226,7 +226,10 @@ fn tell_pruned(pruned: &Pruned, terminal: &mut Terminal) {
     ];
     if terminal.format() == Format::Json {
         let part = |swept: &Swept| json!({ "removed": swept.blobs, "freed": swept.freed, "kept": swept.kept });
-        let all: serde_json::Map<_, _> = parts.iter().map(|(name, _, swept)| ((*name).to_owned(), part(swept))).collect();
+        let all: serde_json::Map<_, _> = parts
+            .iter()
+            .map(|(name, _, swept)| ((*name).to_owned(), part(swept)))
+            .collect();
         return terminal.json(&all);
     }
     for (name, what, swept) in parts {
@@ -273,8 +276,17 @@ fn list_here(machine: &Machine, terminal: &mut Terminal) -> Outcome<u8> {
         rows.push(vec![
             name.clone().unwrap_or_else(|| "-".to_owned()),
             digest.short().to_owned(),
-            if trees.is_empty() { "-".to_owned() } else { people::bytes(size) },
-            if trees.iter().any(|tree| tree.is_in_use) { "yes" } else { "no" }.to_owned(),
+            if trees.is_empty() {
+                "-".to_owned()
+            } else {
+                people::bytes(size)
+            },
+            if trees.iter().any(|tree| tree.is_in_use) {
+                "yes"
+            } else {
+                "no"
+            }
+            .to_owned(),
         ]);
     }
     for line in table(&rows) {

@@ -36,6 +36,7 @@ mod object_store;
 mod observe;
 mod packages;
 mod pages;
+mod pod_images;
 mod policies;
 mod provider;
 mod published;
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         spark_submit::trials(&context),
         faults::trials(&context),
         images::trials(&context),
+        pod_images::trials(&context),
         doctor::trials(&context),
         insight::trials(&context),
         check::trials(&context),

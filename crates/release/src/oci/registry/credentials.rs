@@ -136,7 +136,11 @@ impl Credentials {
 /// What the parser says would quote the text, so only its place is told.
 fn parsed(text: &str, place: &str) -> OciResult<File> {
     serde_json::from_str(text).map_err(|error| {
-        let message = format!("{place}:{}:{}: not a configuration of Docker", error.line(), error.column());
+        let message = format!(
+            "{place}:{}:{}: not a configuration of Docker",
+            error.line(),
+            error.column()
+        );
         OciError::new(Kind::Credentials, message)
     })
 }
@@ -323,18 +327,26 @@ mod tests {
     #[test]
     fn texts_come_first_and_run_nothing() {
         let auth = STANDARD.encode("me:very-secret");
-        let text = format!(r#"{{"auths":{{"r.io":{{"auth":"{auth}"}}}},"credHelpers":{{"o.io":"is-not-there"}},"credsStore":"is-not-there"}}"#);
+        let text = format!(
+            r#"{{"auths":{{"r.io":{{"auth":"{auth}"}}}},"credHelpers":{{"o.io":"is-not-there"}},"credsStore":"is-not-there"}}"#
+        );
         let credentials = Credentials::of(Vec::new()).with("the Secret a", text);
         let password = |user: &str, password: &str| Credential::Password {
             user: user.into(),
             password: password.into(),
         };
-        assert_eq!(credentials.find("r.io", "x").unwrap(), Some(password("me", "very-secret")));
+        assert_eq!(
+            credentials.find("r.io", "x").unwrap(),
+            Some(password("me", "very-secret"))
+        );
         assert_eq!(credentials.find("o.io", "x").unwrap(), None);
         assert!(!format!("{credentials:?}").contains("auth"));
         let bad = Credentials::default().with("the Secret b", "{\"auths\": \"very-secret\"}");
         let error = bad.find("r.io", "x").unwrap_err();
-        assert!(error.message().contains("the Secret b:1") && !error.message().contains("very-secret"), "{error}");
+        assert!(
+            error.message().contains("the Secret b:1") && !error.message().contains("very-secret"),
+            "{error}"
+        );
     }
 
     #[test]
