@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use kube::{Api, Client};
-use stoke_runtime::Runtimes;
 
 use crate::api::{ApiConfig, ApiServer};
 use crate::error::ClusterError;
-use crate::node::{Capacity, Launcher, Node, NodeConfig, RuntimeImages, node_name};
+use crate::node::{Capacity, Images, Launcher, Node, NodeConfig, node_name};
 use crate::registry::identity::Identity;
 use crate::scheduler::Scheduler;
 
@@ -19,7 +18,7 @@ use crate::scheduler::Scheduler;
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// What a cluster is started with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClusterConfig {
     /// The cluster's directory: database, `pki`, `logs`, `pods`, `volumes`, `uploads`. Made if missing; one cluster at a time.
     pub home: PathBuf,
@@ -31,8 +30,8 @@ pub struct ClusterConfig {
     pub millicores: Option<u64>,
     /// Memory the node offers, in bytes; `None`: that of the machine.
     pub memory: Option<u64>,
-    /// Where container images come from.
-    pub runtimes: Runtimes,
+    /// Where container images come from: [`crate::node::RuntimeImages`], or more.
+    pub images: Arc<dyn Images>,
 }
 
 /// A running cluster. [`Cluster::stop`] ends it in order; dropping it ends it at once.
@@ -52,7 +51,7 @@ impl Cluster {
             executable,
             millicores,
             memory,
-            runtimes,
+            images,
         } = config;
         let api = ApiServer::start(&ApiConfig {
             home: home.clone(),
@@ -80,7 +79,7 @@ impl Cluster {
                 subnet: api.subnet(),
                 port: api.port(),
                 capacity,
-                images: Arc::new(RuntimeImages::new(runtimes)),
+                images,
                 launcher: executable.map_or_else(Launcher::default, Launcher::with_program),
             },
             api.client_of(Identity::node(&name)),

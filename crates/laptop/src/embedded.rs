@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
@@ -22,6 +23,7 @@ use crate::error::{LaptopError, Outcome};
 use crate::event_logs;
 use crate::home::{Home, create_private};
 use crate::object_store;
+use crate::pod_images::{self, PodImages, Shared};
 
 /// Name of the file whose lock says that a private cluster's directory is in use.
 const IN_USE: &str = "in-use";
@@ -129,17 +131,26 @@ impl Embedded {
         create_private(&event_logs)?;
         let quality = home.quality();
         create_private(&quality)?;
+        let program = std::env::current_exe()?;
+        let shared = Shared {
+            program: program.clone(),
+            packages: packages.clone(),
+            event_logs: event_logs.clone(),
+            quality: quality.clone(),
+        };
+        let runtimes = runtimes
+            .with_program(program)
+            .with_packages(packages.clone())
+            .with_event_logs(event_logs.clone())
+            .with_quality(quality);
+        let images = PodImages::new(runtimes, pod_images::machine(home)?, &shared);
         let config = ClusterConfig {
             home: directory.to_path_buf(),
             in_memory,
             executable: None,
             millicores: size.cpus.map(|cpus| u64::from(cpus) * 1000),
             memory: size.memory,
-            runtimes: runtimes
-                .with_program(std::env::current_exe()?)
-                .with_packages(packages.clone())
-                .with_event_logs(event_logs.clone())
-                .with_quality(quality),
+            images: Arc::new(images),
         };
         let cluster = Cluster::start(config)
             .await

@@ -7,19 +7,24 @@ use std::time::{Duration, Instant};
 use stoke_model::units::people::elapsed;
 use stoke_runtime::java::Java;
 use stoke_runtime::{Image, ImageError, PrivateJava, Progress, Runtime, Runtimes, Stage, Version};
-use stoke_sandbox::{Input, Launcher, Mount, Spec};
+use stoke_sandbox::{Input, Launcher, Mount, Root, Spec};
 
 use crate::error::{LaptopError, Outcome};
 use crate::home::Home;
+use crate::pod_images;
 use crate::rehearsal;
 use crate::report::{Reporter, say};
 
-/// Sees to it that an image can be run here: installs its Spark when that is missing, checks it when it is there.
+/// Sees to it that an image can be run here: installs its Spark when that is missing, checks it when it is there. One that is no local Spark is
+/// fetched and unpacked.
 ///
 /// # Errors
-/// When its Spark or a Java for it cannot be had.
+/// When its Spark or a Java for it cannot be had, or the image.
 pub async fn ensure(home: &Home, image: &str, reporter: &mut dyn Reporter) -> Outcome<()> {
     let runtimes = Runtimes::new(home.root()).with_program(std::env::current_exe()?);
+    if !pod_images::is_local_spark(&runtimes, image) {
+        return pod_images::ensure(home, &runtimes, image, reporter).await;
+    }
     tokio::task::block_in_place(|| {
         match runtimes.resolve(image) {
             Err(ImageError::NotInstalled(version)) => {
@@ -108,9 +113,9 @@ fn prepare(runtimes: &Runtimes, name: &str, image: &Image, reporter: &mut dyn Re
         command: preparation.command,
         environment: image.environment.clone(),
         working_directory: image.working_directory.clone(),
+        root: Root::Memory { size: 1 << 30 },
         mounts,
         read_only_root: false,
-        root_size: 1 << 30,
         memory_limit: None,
         input: Input::Closed,
         log: log.clone(),

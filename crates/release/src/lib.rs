@@ -11,6 +11,7 @@ pub mod environment;
 pub mod events;
 pub mod evidence;
 pub mod gitops;
+pub mod here;
 pub mod image;
 pub mod ledger;
 pub mod oci;

@@ -28,6 +28,14 @@ pub enum Error {
         /// The kernel's answer.
         cause: String,
     },
+    /// The kernel does not lay a container's changes over this tree.
+    #[error("overlayfs cannot be used for {}: {cause}", .tree.display())]
+    Overlay {
+        /// The tree.
+        tree: PathBuf,
+        /// The kernel's answer.
+        cause: String,
+    },
     /// The main command could not be executed. The wording is the one container runtimes use.
     #[error("exec: \"{program}\": {cause}")]
     Command {
@@ -58,6 +66,7 @@ impl Error {
         match self {
             Error::NamespacesUnavailable { .. } => "NamespacesUnavailable",
             Error::Mount { .. } => "MountFailed",
+            Error::Overlay { .. } => "OverlayUnavailable",
             Error::Command { .. } => "CommandNotExecutable",
             Error::Invalid(_) => "InvalidSpecification",
             Error::Gone => "ContainerGone",

@@ -71,10 +71,20 @@ pub fn system_mounts() -> Vec<Mount> {
             mounts.push(Mount::bind(entry.path(), entry.path(), true));
         }
     }
-    if Path::new("/sys/devices/system").is_dir() {
-        mounts.push(Mount::bind("/sys/devices/system", "/sys/devices/system", true));
-    }
+    mounts.extend(processors());
     mounts
+}
+
+/// What a container with a file tree of its own still needs of the machine: how names are resolved, and what its processors are.
+pub fn machine_mounts() -> Vec<Mount> {
+    let resolver = Path::new("/etc/resolv.conf");
+    let resolver = resolver.exists().then(|| Mount::bind(resolver, resolver, true));
+    resolver.into_iter().chain(processors()).collect()
+}
+
+fn processors() -> Option<Mount> {
+    let path = Path::new("/sys/devices/system");
+    path.is_dir().then(|| Mount::bind(path, path, true))
 }
 
 /// `/dev` as container runtimes make it: the six harmless devices, standard links, and 64 MiB of shared memory.

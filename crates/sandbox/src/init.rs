@@ -98,38 +98,53 @@ fn spawn(exec: &Exec, streams: Streams) -> Result<Pid, Error> {
         cause,
     };
     let program = find_program(&name, &exec.environment).map_err(failed)?;
-    let mut command = match &streams {
-        // A program cannot be given a terminal to control: this executable takes it and then becomes the program.
-        Streams::Terminal(_) => {
-            let mut step = Command::new("/proc/self/exe");
-            step.args([crate::ARGUMENT, "terminal"]).arg(&program).arg(&name);
-            step
+    let direct = || {
+        let mut command = Command::new(&program);
+        command.arg0(&name).process_group(0);
+        command
+    };
+    // A program cannot be given a terminal to control: this executable takes it and then becomes the program.
+    let stepped = || {
+        let mut step = Command::new("/proc/self/exe");
+        step.args([crate::ARGUMENT, "terminal"]).arg(&program).arg(&name);
+        step
+    };
+    let common = |command: &mut Command| {
+        command
+            .args(exec.command.iter().skip(1))
+            .env_clear()
+            .envs(exec.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(&exec.working_directory)
+            .stdin(Stdio::null());
+    };
+    let spawned = match streams {
+        Streams::Own(input) => {
+            let mut command = direct();
+            common(&mut command);
+            drop(input.map(|input| command.stdin(input)));
+            command.spawn()
         }
-        Streams::Own(_) | Streams::Given(_) => {
-            let mut command = Command::new(&program);
-            command.arg0(&name).process_group(0);
-            command
+        Streams::Given([input, output, error]) => {
+            let mut command = direct();
+            common(&mut command);
+            command.stdin(input).stdout(output).stderr(error).spawn()
+        }
+        Streams::Terminal(terminal) => {
+            let on_terminal = |mut command: Command| {
+                common(&mut command);
+                let copy = || terminal.try_clone();
+                command.stdin(copy()?).stdout(copy()?).stderr(copy()?).spawn()
+            };
+            match on_terminal(stepped()) {
+                // A tree without the loader that this executable needs: the program has the terminal, and does not control it.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && exec.working_directory.is_dir() => {
+                    on_terminal(direct())
+                }
+                spawned => spawned,
+            }
         }
     };
-    command
-        .args(exec.command.iter().skip(1))
-        .env_clear()
-        .envs(exec.environment.iter().map(|(name, value)| (name, value)))
-        .current_dir(&exec.working_directory)
-        .stdin(Stdio::null());
-    match streams {
-        Streams::Own(input) => drop(input.map(|input| command.stdin(input))),
-        Streams::Given([input, output, error]) => drop(command.stdin(input).stdout(output).stderr(error)),
-        Streams::Terminal(terminal) => {
-            let copy = || {
-                terminal
-                    .try_clone()
-                    .map_err(|error| failed(plain(&error).to_lowercase()))
-            };
-            command.stdin(copy()?).stdout(copy()?).stderr(copy()?);
-        }
-    }
-    let child = command.spawn().map_err(|error| {
+    let child = spawned.map_err(|error| {
         if exec.working_directory.is_dir() {
             failed(plain(&error).to_lowercase())
         } else {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::spec::{Exec, Exit, Input, Spec, Usage};
+use crate::spec::{Exec, Exit, Input, Root, Spec, Usage};
 use crate::warden::Orders;
 use crate::wire::{Guest, Order, Report, receive, send};
 
@@ -106,9 +106,9 @@ impl Launcher {
             command: vec!["/bin/true".to_owned()],
             environment: Vec::new(),
             working_directory: PathBuf::from("/"),
+            root: Root::Memory { size: 1 << 20 },
             mounts: crate::host::system_mounts(),
             read_only_root: false,
-            root_size: 1 << 20,
             memory_limit: None,
             log,
             input: Input::Closed,

@@ -8,6 +8,9 @@
 //! inside; mounts, reaps, forwards signals, enforces memory) and the main process. The first two are this very executable,
 //! started with the hidden first argument [`ARGUMENT`]: a binary that uses this room calls [`main_if_sandboxed`] first in its `main`.
 //!
+//! The file tree begins with an empty directory in memory, or with one that an image was unpacked into ([`Root`]): what the container
+//! changes is then kept apart from it.
+//!
 //! Everything inside dies when the process that started it dies, by any means: parent-death signals, the PID namespace and the
 //! end of the control socket each suffice. No privileges are needed and none are given to the workload.
 //! This room never decides what to run or restart, and never talks to Kubernetes.
@@ -38,16 +41,18 @@ mod signals;
 mod sockets;
 mod spec;
 mod terminal;
+mod tree;
 mod warden;
 mod wire;
 
 pub use error::Error;
-pub use host::{account_files, system_mounts};
+pub use host::{account_files, machine_mounts, system_mounts};
 pub use launch::{ExecHandle, Launcher, Sandbox};
 pub use log::{CRI_ROTATED_SUFFIX, LOG_ROTATION_BYTES};
 pub use sockets::{Listening, listening};
-pub use spec::{Exec, Exit, Input, Mount, Source, Spec, Usage};
+pub use spec::{Changes, Exec, Exit, Input, Mount, Root, Source, Spec, Usage};
 pub use terminal::resize;
+pub use tree::{copy_tree, remove_tree};
 
 /// The hidden first argument with which the executable starts itself inside the sandbox.
 pub const ARGUMENT: &str = "__sandbox";

@@ -5,24 +5,39 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind_recursive, mount_change, mount_remount, unmount,
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_change,
+    mount_remount, unmount,
 };
 use rustix::process::{chdir, pivot_root};
 
 use crate::error::{Error, plain};
 use crate::host::device_mounts;
 use crate::plan::{Plan, Step, plan};
-use crate::spec::Spec;
+use crate::spec::{Changes, Root, Source, Spec};
+use crate::tree::{check, within};
 
 /// Where the container's tree is while it is built.
 const NEW: &str = "/new";
 /// Where the host's tree is while it is built.
 const OLD: &str = "/old";
+/// The tree of an image, and what is changed of it, while they are put together.
+const LOWER: &str = "/lower";
+const CHANGES: &str = "/changes";
 
 /// Builds the tree of `spec` and makes it the root. Runs as process 1, as user 0 of the namespace that owns the mounts.
 pub(crate) fn build(spec: &Spec) -> Result<(), Error> {
     let mut mounts = device_mounts();
     mounts.extend(spec.mounts.iter().cloned());
+    if let Some(tree) = spec.root.tree() {
+        check(tree)?;
+        for mount in &mut mounts {
+            // A link takes the place of what has its name; everything else is put where that leads.
+            mount.target = match (&mount.source, mount.target.parent(), mount.target.file_name()) {
+                (Source::Symlink(_), Some(parent), Some(name)) => within(tree, parent)?.join(name),
+                _ => within(tree, &mount.target)?,
+            };
+        }
+    }
     let plan = plan(&mounts)?;
 
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
@@ -36,17 +51,10 @@ pub(crate) fn build(spec: &Spec) -> Result<(), Error> {
     let (new, old) = (base.join(&NEW[1..]), base.join(&OLD[1..]));
     make_directory(&new)?;
     make_directory(&old)?;
-    tmpfs(&new, Some(spec.root_size), 0o755).map_err(|error| Error::start("mount the root", error))?;
     pivot_root(base, &old).map_err(|error| Error::start("pivot_root", error))?;
     chdir("/").map_err(|error| Error::start("chdir /", error))?;
 
-    for directory in ["tmp", "var/tmp", "run"] {
-        let path = Path::new(NEW).join(directory);
-        make_directory(&path)?;
-        let mode = if directory == "run" { 0o755 } else { 0o1777 };
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))
-            .map_err(|error| Error::start("chmod", error))?;
-    }
+    begin(&spec.root)?;
     process_files()?;
     for step in &plan.steps {
         perform(step)?;
@@ -54,6 +62,10 @@ pub(crate) fn build(spec: &Spec) -> Result<(), Error> {
     terminals()?;
     seal(&plan)?;
 
+    let options = mount_points(&table()?)
+        .into_iter()
+        .rev()
+        .find(|(path, _)| path == Path::new(NEW));
     chdir(NEW).map_err(|error| Error::start("chdir to the new root", error))?;
     pivot_root(".", ".").map_err(|error| Error::start("pivot_root", error))?;
     unmount(".", UnmountFlags::DETACH).map_err(|error| Error::start("unmount the old root", error))?;
@@ -62,9 +74,65 @@ pub(crate) fn build(spec: &Spec) -> Result<(), Error> {
     // A container runtime makes the working directory; where the image forbids it, entering it will say so.
     let _ = std::fs::create_dir_all(&spec.working_directory);
     if spec.read_only_root {
-        remount_read_only(Path::new("/"), "").map_err(|error| Error::start("make the root read-only", error))?;
+        let options = options.map(|(_, options)| options).unwrap_or_default();
+        remount_read_only(Path::new("/"), &options).map_err(|error| Error::start("make the root read-only", error))?;
     }
     Ok(())
+}
+
+/// What the tree begins with.
+fn begin(root: &Root) -> Result<(), Error> {
+    let memory = |at: &str, size: u64| tmpfs(Path::new(at), Some(size), 0o755);
+    match root {
+        Root::Memory { size } => {
+            memory(NEW, *size).map_err(|error| Error::start("mount the root", error))?;
+            for directory in ["tmp", "var/tmp", "run"] {
+                let path = Path::new(NEW).join(directory);
+                make_directory(&path)?;
+                let mode = if directory == "run" { 0o755 } else { 0o1777 };
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))
+                    .map_err(|error| Error::start("chmod", error))?;
+            }
+            Ok(())
+        }
+        Root::Directory(directory) => {
+            mount_bind(on_host(directory), NEW).map_err(|error| mount_error(Path::new("/"), Some(directory), error))
+        }
+        Root::Overlay { lower, changes } => {
+            let refused = |error: std::io::Error| Error::Overlay {
+                tree: lower.clone(),
+                cause: plain(&error),
+            };
+            make_directory(Path::new(LOWER))?;
+            make_directory(Path::new(CHANGES))?;
+            // Under names of our own, no path has to be written in the options of the mount.
+            mount_bind(on_host(lower), LOWER).map_err(|error| mount_error(Path::new("/"), Some(lower), error))?;
+            match changes {
+                Changes::Directory(directory) => mount_bind(on_host(directory), CHANGES)
+                    .map_err(|error| mount_error(Path::new("/"), Some(directory), error))?,
+                Changes::Memory { size } => memory(CHANGES, *size).map_err(|error| refused(error.into()))?,
+            }
+            let [upper, work] = ["upper", "work"].map(|name| Path::new(CHANGES).join(name));
+            make_directory(&upper)?;
+            make_directory(&work)?;
+            // The root of the tree has the mode of the upper one. Nothing of it outlives the container, so nothing is synced to the disk.
+            let mode = std::fs::metadata(LOWER).map_err(refused)?.permissions();
+            std::fs::set_permissions(&upper, mode).map_err(refused)?;
+            mount(
+                "overlay",
+                NEW,
+                "overlay",
+                MountFlags::NOSUID | MountFlags::NODEV,
+                Some(c"lowerdir=/lower,upperdir=/changes/upper,workdir=/changes/work,userxattr,volatile"),
+            )
+            .map_err(|error| refused(error.into()))
+        }
+    }
+}
+
+/// Where a path of the host is while the tree is built.
+fn on_host(path: &Path) -> PathBuf {
+    Path::new(OLD).join(path.strip_prefix("/").unwrap_or(path))
 }
 
 /// Mounts `/proc` of the new PID namespace. Where the machine is itself a container with a partly hidden `/proc`, the kernel
@@ -117,8 +185,7 @@ fn perform(step: &Step) -> Result<(), Error> {
             tmpfs(&inside(at), *size, *mode).map_err(|error| mount_error(at, None, error))
         }
         Step::Bind { source, at } => {
-            let from = Path::new(OLD).join(source.strip_prefix("/").unwrap_or(source));
-            mount_bind_recursive(&from, inside(at)).map_err(|error| mount_error(at, Some(source), error))
+            mount_bind_recursive(on_host(source), inside(at)).map_err(|error| mount_error(at, Some(source), error))
         }
     }
 }
@@ -129,9 +196,7 @@ fn seal(plan: &Plan) -> Result<(), Error> {
     if !plan.read_only.values().any(|sealed| *sealed) {
         return Ok(());
     }
-    let table = std::fs::read_to_string(Path::new(OLD).join("proc/self/mountinfo"))
-        .map_err(|error| Error::start("read /proc/self/mountinfo", error))?;
-    for (path, options) in mount_points(&table) {
+    for (path, options) in mount_points(&table()?) {
         let Ok(relative) = path.strip_prefix(NEW) else { continue };
         let path = Path::new("/").join(relative);
         if path.ancestors().find_map(|ancestor| plan.read_only.get(ancestor)) == Some(&true) {
@@ -139,6 +204,12 @@ fn seal(plan: &Plan) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// All mounts of this process.
+fn table() -> Result<String, Error> {
+    std::fs::read_to_string(Path::new(OLD).join("proc/self/mountinfo"))
+        .map_err(|error| Error::start("read /proc/self/mountinfo", error))
 }
 
 /// Mount points and their per-mount options, from `/proc/self/mountinfo`.

@@ -1,6 +1,6 @@
 //! The vocabulary: what a container is to be, and how it ended.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,19 +19,62 @@ pub struct Spec {
     pub environment: Vec<(String, String)>,
     /// The working directory, made if the root allows it.
     pub working_directory: PathBuf,
-    /// What the container sees of the host, on top of an empty root with `/proc`, `/dev` and `/tmp`. Order does not matter,
-    /// but of two mounts with one target the later wins.
+    /// What the file tree begins with; `/proc` and `/dev` are made in it.
+    pub root: Root,
+    /// What the container sees of the host, on top of its root. Order does not matter, but of two mounts with one target the
+    /// later wins.
     pub mounts: Vec<Mount>,
     /// Whether the root itself (not the mounts) is read-only.
     pub read_only_root: bool,
-    /// Size limit of the root in bytes; it lives in memory.
-    pub root_size: u64,
     /// The memory limit in bytes. Above it all processes are killed and [`Exit::out_of_memory`] is set.
     pub memory_limit: Option<u64>,
     /// What the main process has as its standard input.
     pub input: Input,
     /// The log of standard output and standard error, in the CRI format (`time stream F|P line`). It is appended to.
     pub log: PathBuf,
+}
+
+/// What a container's file tree begins with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Root {
+    /// An empty tree with `/tmp`, `/var/tmp` and `/run`, in memory.
+    Memory {
+        /// Its limit in bytes.
+        size: u64,
+    },
+    /// A directory of the host that is not changed, with what the container changes above it (overlayfs). Where the kernel
+    /// refuses that, starting fails with [`crate::Error::Overlay`].
+    Overlay {
+        /// The tree.
+        lower: PathBuf,
+        /// Where changes go.
+        changes: Changes,
+    },
+    /// A directory of the host that the container writes to.
+    Directory(PathBuf),
+}
+
+impl Root {
+    /// The tree that is there before the container starts.
+    pub(crate) fn tree(&self) -> Option<&Path> {
+        match self {
+            Root::Memory { .. } => None,
+            Root::Overlay { lower, .. } => Some(lower),
+            Root::Directory(directory) => Some(directory),
+        }
+    }
+}
+
+/// Where the changes of a container to its tree go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Changes {
+    /// Into this directory of the host, which is empty and the container's alone.
+    Directory(PathBuf),
+    /// Into memory.
+    Memory {
+        /// Their limit in bytes.
+        size: u64,
+    },
 }
 
 /// The standard input of a main process.

@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use stoke_sandbox::{Exec, Input, Launcher, Mount, Sandbox, Spec, system_mounts};
+use stoke_sandbox::{Changes, Exec, Input, Launcher, Mount, Root, Sandbox, Spec, remove_tree, system_mounts};
 
 fn main() {
     stoke_sandbox::main_if_sandboxed();
@@ -30,6 +30,11 @@ fn main() {
         ("exit_codes_and_signals_are_exact", exit_codes_and_signals_are_exact),
         ("the_workload_sees_its_own_machine", the_workload_sees_its_own_machine),
         ("mounts_are_as_asked_for", mounts_are_as_asked_for),
+        ("a_tree_of_an_image_is_the_root", a_tree_of_an_image_is_the_root),
+        (
+            "links_of_an_image_lead_nowhere_else",
+            links_of_an_image_lead_nowhere_else,
+        ),
         ("the_workload_has_no_power", the_workload_has_no_power),
         (
             "a_signal_reaches_the_main_process_only",
@@ -105,9 +110,9 @@ impl Bench {
                 ("GREETING".into(), "hello there".into()),
             ],
             working_directory: "/opt/work".into(),
+            root: Root::Memory { size: 16 << 20 },
             mounts: system_mounts(),
             read_only_root: false,
-            root_size: 16 << 20,
             memory_limit: None,
             log: self.path("0.log"),
             input: Input::Closed,
@@ -226,6 +231,127 @@ fn mounts_are_as_asked_for() {
     let (_, output) = bench.run(&spec);
     assert_eq!(output.matches("Read-only file system").count(), 2, "{output}");
     assert!(output.contains("volume"));
+}
+
+/// A tree as an image has it; programs are the machine's.
+fn image_tree(bench: &Bench) -> PathBuf {
+    let tree = bench.path("tree");
+    std::fs::create_dir_all(tree.join("opt/app/old")).unwrap();
+    std::fs::create_dir_all(tree.join("etc")).unwrap();
+    std::fs::write(tree.join("opt/app/code"), "code of the image\n").unwrap();
+    std::fs::write(tree.join("opt/app/old/file"), "old\n").unwrap();
+    std::fs::write(tree.join("etc/hostname"), "of the image\n").unwrap();
+    tree
+}
+
+fn a_tree_of_an_image_is_the_root() {
+    let script = "cat /opt/app/code /etc/hostname; cd /opt/app; echo changed > code; rm -r old; mkdir old; ls -A old | wc -l; \
+                  echo new > /top; cat code /top; ls -d /tmp /run 2>&1 | wc -l";
+    let kept = |bench: &Bench| {
+        std::fs::create_dir_all(bench.path("changes"))
+            .map(|()| bench.path("changes"))
+            .unwrap()
+    };
+    type Make = fn(&Bench, PathBuf) -> Root;
+    let overlay: [Make; 2] = [
+        |bench, lower| Root::Overlay {
+            lower,
+            changes: Changes::Directory(bench.path("changes")),
+        },
+        |_, lower| Root::Overlay {
+            lower,
+            changes: Changes::Memory { size: 8 << 20 },
+        },
+    ];
+    for make in overlay {
+        let bench = Bench::new();
+        let tree = image_tree(&bench);
+        let changes = kept(&bench);
+        let mut spec = bench.shell(script);
+        spec.working_directory = "/opt/app".into();
+        spec.root = make(&bench, tree.clone());
+        spec.mounts.push(Mount::file("/etc/hostname", "of the pod\n"));
+        let (code, output) = bench.run(&spec);
+        let lines: Vec<&str> = output.lines().map(|line| line.rsplit_once(" F ").unwrap().1).collect();
+        assert_eq!(code, 0, "{output}");
+        assert_eq!(
+            lines[..5],
+            ["code of the image", "of the pod", "0", "changed", "new"],
+            "{output}"
+        );
+        // Neither is in the tree, and nothing but the mounts brings them.
+        assert!(!tree.join("tmp").exists() && !tree.join("top").exists());
+        assert_eq!(
+            std::fs::read_to_string(tree.join("opt/app/code")).unwrap(),
+            "code of the image\n"
+        );
+        assert_eq!(
+            std::fs::read_to_string(tree.join("etc/hostname")).unwrap(),
+            "of the image\n"
+        );
+        assert!(tree.join("opt/app/old/file").exists());
+        remove_tree(&changes).unwrap();
+    }
+    // The tree itself, and read-only.
+    let bench = Bench::new();
+    let tree = image_tree(&bench);
+    let mut spec = bench.shell("echo changed > /opt/app/code && cat /opt/app/code");
+    spec.root = Root::Directory(tree.clone());
+    assert_eq!(bench.run(&spec).0, 0, "{}", bench.output());
+    assert_eq!(std::fs::read_to_string(tree.join("opt/app/code")).unwrap(), "changed\n");
+    for root in [
+        Root::Directory(tree.clone()),
+        Root::Overlay {
+            lower: tree.clone(),
+            changes: Changes::Memory { size: 8 << 20 },
+        },
+    ] {
+        let bench = Bench::new();
+        let mut spec = bench.shell("touch /opt/app/x 2>&1; touch /x 2>&1; touch /data/x && echo volume");
+        spec.root = root;
+        spec.read_only_root = true;
+        spec.mounts.push(Mount::tmpfs("/data", None));
+        let (_, output) = bench.run(&spec);
+        assert_eq!(output.matches("Read-only file system").count(), 2, "{output}");
+        assert!(output.contains("volume"), "{output}");
+    }
+}
+
+fn links_of_an_image_lead_nowhere_else() {
+    let bench = Bench::new();
+    let tree = image_tree(&bench);
+    let outside = bench.path("outside");
+    std::fs::create_dir_all(&outside).unwrap();
+    std::fs::create_dir_all(tree.join("run")).unwrap();
+    let link = |to: &Path, at: &str| std::os::unix::fs::symlink(to, tree.join(at)).unwrap();
+    link(
+        Path::new("/old").join(outside.strip_prefix("/").unwrap()).as_path(),
+        "escape",
+    );
+    link(Path::new("../../../../run"), "etc/run");
+    let mut spec = bench.shell("cat /run/secrets/key /escape/made/file");
+    spec.root = Root::Overlay {
+        lower: tree.clone(),
+        changes: Changes::Memory { size: 8 << 20 },
+    };
+    spec.mounts.extend([
+        Mount::file("/escape/made/file", "inside\n"),
+        Mount::file("/etc/run/secrets/key", "key\n"),
+    ]);
+    let (code, output) = bench.run(&spec);
+    assert_eq!(code, 0, "{output}");
+    assert!(output.contains("F key") && output.contains("F inside"), "{output}");
+    assert_eq!(
+        std::fs::read_dir(&outside).unwrap().count(),
+        0,
+        "a mount point was made outside of the image"
+    );
+    std::os::unix::fs::symlink(&outside, tree.join("proc")).unwrap();
+    let error = Launcher::default().start(&spec, |_| {}).err().unwrap();
+    assert!(
+        error.to_string().contains("/proc of the image is not a directory"),
+        "{error}"
+    );
 }
 
 fn the_workload_has_no_power() {

@@ -230,6 +230,14 @@ impl Manifest {
         images
     }
 
+    /// Whether an application says that its image is not to be fetched.
+    pub fn never_pulls(&self) -> bool {
+        let mut policies = self
+            .applications()
+            .map(|application| application.value.pointer("/spec/imagePullPolicy"));
+        policies.any(|policy| policy.and_then(Value::as_str) == Some("Never"))
+    }
+
     /// Copies local files that applications name into `uploads` (addressed by content) and names them as pods see them. With no
     /// `uploads` (another cluster) a local file is an error.
     pub fn upload(&mut self, uploads: Option<&Path>) -> Outcome<()> {

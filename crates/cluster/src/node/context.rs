@@ -14,6 +14,7 @@ use super::configs::ConfigCache;
 use super::downward::Placement;
 use super::images::Images;
 use super::neighbourhood::Neighbourhood;
+use super::root::Layering;
 use super::streams::Live;
 use crate::events::Recorder;
 
@@ -33,6 +34,7 @@ pub(crate) struct Context {
     pub launcher: Launcher,
     pub system: Vec<Mount>,
     pub live: Live,
+    pub layering: Layering,
 }
 
 impl Context {

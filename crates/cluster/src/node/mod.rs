@@ -4,7 +4,8 @@
 //! kubelet writes them, logs ([`Kubelet`]), the Node object with its heartbeat.
 //!
 //! A pod's life is one [`worker`]: what it observes is [`facts`], what it does next is [`decide`], what it publishes is [`status`]; the
-//! last two are pure. What people do with running containers is in [`streams`]. [`services`] gives Services
+//! last two are pure. [`images`] is the seam to where images come from, [`pull`] gets one as its policy says, [`root`] makes a container's
+//! root of its tree. What people do with running containers is in [`streams`]. [`services`] gives Services
 //! their addresses' effect. [`volumes`], [`environment`], [`hosts`] and [`downward`] say what a container sees, [`start`] puts it together.
 //! Nothing on the way from a bound pod to its process waits for a clock: everything follows watches.
 //! The node never runs a container it could not also account for: when it ends, by any means, so do its containers.
@@ -28,7 +29,9 @@ mod logs;
 mod neighbourhood;
 mod probe;
 mod publish;
+mod pull;
 mod register;
+mod root;
 mod runtimes;
 mod services;
 mod start;
@@ -58,7 +61,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use capacity::{Capacity, node_name};
-pub use images::{Image, Images};
+pub use images::{Account, Image, Images, PullSecret, Refused, Tree, Viewer};
 pub use runtimes::RuntimeImages;
 pub use stoke_sandbox::Launcher;
 
@@ -69,6 +72,7 @@ use address::Addresses;
 use configs::ConfigCache;
 use context::{Context, identity};
 use neighbourhood::Neighbourhood;
+use root::Layering;
 use streams::Live;
 use worker::{Message, Worker};
 
@@ -129,6 +133,7 @@ impl Node {
             launcher: config.launcher,
             system: stoke_sandbox::system_mounts(),
             live: live.clone(),
+            layering: Layering::default(),
         });
         let (stop, stopped) = watch::channel(false);
         register::register(&context)
@@ -210,7 +215,7 @@ fn set_aside(directory: &Path) -> std::io::Result<()> {
     if !leftovers.is_empty() {
         tokio::task::spawn_blocking(move || {
             for path in leftovers {
-                let _ = std::fs::remove_dir_all(path);
+                let _ = stoke_sandbox::remove_tree(&path);
             }
         });
     }

@@ -3,7 +3,7 @@
 use stoke_runtime::{ImageError, Runtimes};
 use stoke_sandbox::Mount;
 
-use super::images::{Image, Images};
+use super::images::{Image, Images, PullSecret, Refused};
 
 /// The user's runtimes as images.
 #[derive(Debug, Clone)]
@@ -19,23 +19,30 @@ impl RuntimeImages {
 }
 
 impl Images for RuntimeImages {
-    fn present(&self, image: &str) -> Result<Option<Image>, String> {
+    fn present(&self, image: &str) -> Result<Option<Image>, Refused> {
         match self.runtimes.resolve(image) {
             Ok(image) => Ok(Some(converted(image))),
             Err(ImageError::NotInstalled(_)) => Ok(None),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(refused(&error)),
         }
     }
 
-    fn pull(&self, image: &str) -> Result<Image, String> {
-        let version = self.runtimes.version_of(image).map_err(|error| error.to_string())?;
+    fn pull(&self, image: &str, _secrets: &[PullSecret]) -> Result<Image, Refused> {
+        let version = self.runtimes.version_of(image).map_err(|error| refused(&error))?;
         self.runtimes
             .install(&version, false, &mut |_| {})
             .map_err(|error| error.to_string())?;
         self.runtimes
             .resolve(image)
             .map(converted)
-            .map_err(|error| error.to_string())
+            .map_err(|error| refused(&error))
+    }
+}
+
+fn refused(error: &ImageError) -> Refused {
+    match error {
+        ImageError::InvalidName(_) => Refused::Name(error.to_string()),
+        _ => Refused::Image(error.to_string()),
     }
 }
 
@@ -51,5 +58,6 @@ fn converted(image: stoke_runtime::Image) -> Image {
         group: image.user,
         mounts: image.mounts.into_iter().map(mount).collect(),
         writable: image.scratch,
+        ..Image::default()
     }
 }

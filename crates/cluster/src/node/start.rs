@@ -3,21 +3,21 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use sha2::{Digest, Sha256};
 use stoke_model::quantity::Quantity;
 use stoke_runtime::entrypoint::{CPU_LIMIT, MEMORY_LIMIT};
-use stoke_sandbox::{Exit, Input, Mount, Sandbox, Spec, account_files};
+use stoke_sandbox::{Error, Exit, Input, Mount, Root, Sandbox, Spec, account_files, machine_mounts};
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, identity};
 use super::environment::{command_line, environment};
-use super::images::Image;
+use super::images::{Image, Refused, Tree, Viewer};
 use super::volumes::{Prepared, container_mounts, disk};
+use super::{pull, root};
 
 /// A container that runs.
 pub(crate) struct Started {
@@ -59,70 +59,12 @@ pub(crate) async fn start(
     on_exit: impl FnOnce(Exit) + Send + 'static,
 ) -> Result<Started, NotStarted> {
     let image = tokio::select! {
-        image = image(context, &order) => image?,
+        image = pull::image(context, &order) => image?,
         () = cancelled.cancelled() => return Err(NotStarted::Cancelled),
     };
     let shared = Arc::clone(context);
     let joined = tokio::task::spawn_blocking(move || start_now(&shared, &order, &image, on_exit)).await;
     joined.unwrap_or_else(|error| Err(NotStarted::Waiting("RunContainerError", error.to_string())))
-}
-
-/// Finds or fetches the image, with the events of a kubelet.
-async fn image(context: &Arc<Context>, order: &Order) -> Result<Image, NotStarted> {
-    let name = order.container.image.clone().unwrap_or_default();
-    let event = |warning: bool, reason: &str, message: String| {
-        context
-            .recorder
-            .container(&order.pod, &order.container.name, warning, reason, message);
-    };
-    let failed = |message: String| {
-        event(true, "Failed", format!("Failed to pull image \"{name}\": {message}"));
-        event(true, "Failed", "Error: ErrImagePull".to_owned());
-        NotStarted::Waiting("ErrImagePull", message)
-    };
-    let images = Arc::clone(&context.images);
-    let asked = name.clone();
-    let present = tokio::task::spawn_blocking(move || images.present(&asked)).await;
-    match present.unwrap_or_else(|error| Err(error.to_string())) {
-        Ok(Some(image)) => {
-            event(
-                false,
-                "Pulled",
-                format!("Container image \"{name}\" already present on machine"),
-            );
-            Ok(image)
-        }
-        Err(message) => {
-            event(false, "Pulling", format!("Pulling image \"{name}\""));
-            Err(failed(message))
-        }
-        Ok(None) if order.container.image_pull_policy.as_deref() == Some("Never") => {
-            let message = format!("Container image \"{name}\" is not present with pull policy of Never");
-            event(true, "ErrImageNeverPull", message.clone());
-            event(true, "Failed", "Error: ErrImageNeverPull".to_owned());
-            Err(NotStarted::Waiting("ErrImageNeverPull", message))
-        }
-        Ok(None) => {
-            event(false, "Pulling", format!("Pulling image \"{name}\""));
-            let begun = Instant::now();
-            let images = Arc::clone(&context.images);
-            let asked = name.clone();
-            let pulled = tokio::task::spawn_blocking(move || images.pull(&asked)).await;
-            let image = pulled.unwrap_or_else(|error| Err(error.to_string())).map_err(failed)?;
-            let time = begun.elapsed().as_millis();
-            let time = if time < 1000 {
-                format!("{time}ms")
-            } else {
-                format!("{}.{:03}s", time / 1000, time % 1000)
-            };
-            event(
-                false,
-                "Pulled",
-                format!("Successfully pulled image \"{name}\" in {time} ({time} including waiting)"),
-            );
-            Ok(image)
-        }
-    }
 }
 
 fn start_now(
@@ -146,7 +88,7 @@ fn start_now(
         NotStarted::Waiting("CreateContainerError", message)
     };
     let (user, group) = identity_of(pod, container, image).map_err(config_error)?;
-    let environment = environment_of(context, order, image).map_err(config_error)?;
+    let environment = environment_of(context, order, image, user).map_err(config_error)?;
     let command = command_line(container, &image.entrypoint, &image.arguments, &environment);
     let working_directory = match container.working_dir.as_deref() {
         Some(directory) if !directory.is_empty() => PathBuf::from(directory),
@@ -170,15 +112,24 @@ fn start_now(
         .find(|(key, _)| key == "HOME")
         .map_or("/", |(_, value)| value.as_str());
 
-    let mut mounts = context.system.clone();
-    mounts.extend(account_files(user, group, home));
+    let tree = match image.has_tree {
+        true => Some(tree_of(context, order, image, user, group).map_err(create_error)?),
+        false => None,
+    };
+    let mut mounts = match &tree {
+        Some(_) => machine_mounts(),
+        None => context.system.clone(),
+    };
+    if tree.is_none() {
+        mounts.extend(account_files(user, group, home));
+    }
     mounts.push(Mount::file("/etc/hostname", format!("{}\n", hostname(pod))));
     mounts.push(Mount::bind(&order.hosts, "/etc/hosts", true));
     mounts.extend(image.mounts.iter().cloned());
     if let Some(uploads) = &context.uploads {
         mounts.push(Mount::bind(uploads, "/var/lib/stoke/uploads", true));
     }
-    if !read_only_root {
+    if !read_only_root && tree.is_none() {
         let scratch = own_directory.join("scratch");
         mounts.extend(scratch_mounts(&scratch, image).map_err(|error| create_error(disk(&scratch, &error)))?);
     }
@@ -194,22 +145,66 @@ fn start_now(
     mounts.extend(container_mounts(container, &order.volumes, &environment).map_err(config_error)?);
 
     let logs = context.log_directory(namespace, name, uid).join(&container.name);
-    let spec = Spec {
+    // A tree of its own is an image of Kubernetes', whose entrypoint looks for no limits.
+    let own_environment = match tree.is_some() {
+        true => environment.clone(),
+        false => with_limits(environment.clone(), container),
+    };
+    let mut spec = Spec {
         hostname: hostname(pod).chars().take(63).collect(),
         user,
         group,
         command,
-        environment: with_limits(environment.clone(), container),
+        environment: own_environment,
         working_directory: working_directory.clone(),
+        root: Root::Memory { size: root::IN_MEMORY },
         mounts,
         read_only_root,
-        root_size: 1 << 30,
         memory_limit: memory_limit(container),
         input: input_of(container),
         log: logs.join(format!("{}.log", order.attempt)),
     };
+    let copies = context
+        .pod_directory(uid)
+        .join("copies")
+        .join(&container.name)
+        .join(order.attempt.to_string());
+    let mut way = context.layering.way();
+    if let Some(tree) = &tree {
+        spec.root = root::make(&tree.path, way, &own_directory, &copies)
+            .map_err(|error| create_error(disk(&own_directory, &error)))?;
+    }
     event(false, "Created", format!("Created container: {}", container.name));
-    match context.launcher.start(&spec, on_exit) {
+    // Whichever start succeeds calls it, once.
+    let on_exit = Arc::new(Mutex::new(Some(on_exit)));
+    let started = loop {
+        let (on_exit, held, copy) = (Arc::clone(&on_exit), tree.clone(), copies.clone());
+        let ended = move |exit| {
+            let on_exit = on_exit.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(on_exit) = on_exit {
+                on_exit(exit);
+            }
+            // The image may go now, and a copy of it is of no use to others.
+            if held.is_some() {
+                let _ = stoke_sandbox::remove_tree(&copy);
+            }
+        };
+        match (context.launcher.start(&spec, ended), &tree) {
+            (Err(error @ Error::Overlay { .. }), Some(tree)) => {
+                let Some((next, is_news)) = context.layering.after(way) else {
+                    break Err(error);
+                };
+                if is_news {
+                    context.recorder.pod(pod, true, "NotProvided", root::told(next, &error));
+                }
+                way = next;
+                spec.root = root::make(&tree.path, way, &own_directory, &copies)
+                    .map_err(|error| create_error(disk(&copies, &error)))?;
+            }
+            (started, _) => break started,
+        }
+    };
+    match started {
         Ok(sandbox) => {
             event(false, "Started", format!("Started container {}", container.name));
             let at = crate::clock::now();
@@ -262,10 +257,44 @@ fn hostname(pod: &Pod) -> String {
     cut.trim_end_matches(['-', '.']).to_owned()
 }
 
-fn environment_of(context: &Context, order: &Order, image: &Image) -> Result<Vec<(String, String)>, String> {
+/// The tree of the image for the user of the container.
+fn tree_of(context: &Context, order: &Order, image: &Image, user: u32, group: u32) -> Result<Tree, String> {
+    let whole = order.pod.spec.as_ref().and_then(|spec| spec.security_context.as_ref());
+    let groups = whole
+        .and_then(|whole| whole.supplemental_groups.as_ref())
+        .into_iter()
+        .flatten();
+    let viewer = Viewer {
+        user,
+        group,
+        groups: groups.filter_map(|group| u32::try_from(*group).ok()).collect(),
+    };
+    let (secrets, _) = pull::secrets(&order.pod, &context.configs)?;
+    let name = order.container.image.as_deref().unwrap_or_default();
+    let found = context.images.tree(name, image, &viewer, &secrets);
+    found.map_err(Refused::into_message)
+}
+
+/// What an image with a tree of its own has in its environment when it says nothing else, as container runtimes have it.
+fn usual(image: &Image, user: u32) -> Vec<(String, String)> {
+    const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    if !image.has_tree {
+        return Vec::new();
+    }
+    let account = image.accounts.iter().find(|account| account.user == user);
+    let home = account
+        .map(|account| account.home.as_str())
+        .filter(|home| !home.is_empty());
+    [("PATH", PATH), ("HOME", home.unwrap_or("/"))]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+}
+
+fn environment_of(context: &Context, order: &Order, image: &Image, user: u32) -> Result<Vec<(String, String)>, String> {
     let (namespace, _, _) = identity(&order.pod);
     let links = order.pod.spec.as_ref().and_then(|spec| spec.enable_service_links) != Some(false);
-    let mut base = image.environment.clone();
+    let mut base = usual(image, user);
+    base.extend(image.environment.iter().cloned());
     base.push(("HOSTNAME".to_owned(), hostname(&order.pod)));
     base.extend(context.around.variables(namespace, links));
     environment(
@@ -299,13 +328,26 @@ fn identity_of(pod: &Pod, container: &Container, image: &Image) -> Result<(u32, 
     let not_root = own
         .and_then(|own| own.run_as_non_root)
         .or_else(|| whole.and_then(|whole| whole.run_as_non_root));
-    if not_root == Some(true) && user == 0 {
-        let place = format!("(pod: \"{name}_{namespace}({uid})\", container: {})", container.name);
-        return Err(if asked.is_some() {
-            format!("container's runAsUser breaks non-root policy {place}")
-        } else {
-            format!("container has runAsNonRoot and image will run as root {place}")
-        });
+    let place = || format!("(pod: \"{name}_{namespace}({uid})\", container: {})", container.name);
+    if not_root == Some(true) {
+        match (asked, &image.user_name) {
+            (Some(_), _) if user == 0 => {
+                return Err(format!("container's runAsUser breaks non-root policy {}", place()));
+            }
+            (None, Some(user)) => {
+                return Err(format!(
+                    "container has runAsNonRoot and image has non-numeric user ({user}), cannot verify user is non-root {}",
+                    place()
+                ));
+            }
+            (None, None) if user == 0 => {
+                return Err(format!(
+                    "container has runAsNonRoot and image will run as root {}",
+                    place()
+                ));
+            }
+            _ => {}
+        }
     }
     let asked = own
         .and_then(|own| own.run_as_group)
@@ -313,7 +355,10 @@ fn identity_of(pod: &Pod, container: &Container, image: &Image) -> Result<(u32, 
     let group = match asked {
         Some(group) => u32::try_from(group).map_err(|_| format!("invalid runAsGroup {group}"))?,
         None if user == image.user => image.group,
-        None => 0,
+        None => {
+            let account = image.accounts.iter().find(|account| account.user == user);
+            account.map_or(0, |account| account.group)
+        }
     };
     Ok((user, group))
 }
@@ -357,6 +402,7 @@ fn container_id(uid: &str, container: &str, attempt: i32, at: Timestamp) -> Stri
 
 #[cfg(test)]
 mod tests {
+    use super::super::images::Account;
     use super::*;
     use serde_json::json;
 
@@ -365,8 +411,33 @@ mod tests {
         let image = Image {
             user: 185,
             group: 185,
+            accounts: vec![Account {
+                user: 7,
+                group: 70,
+                home: "/seven".into(),
+            }],
+            has_tree: true,
             ..Image::default()
         };
+        let shown = |user| {
+            usual(&image, user)
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!((shown(7)[1].as_str(), shown(8)[1].as_str()), ("HOME=/seven", "HOME=/"));
+        let named = Image {
+            user_name: Some("spark".into()),
+            ..image.clone()
+        };
+        let pod: Pod =
+            serde_json::from_value(json!({"spec": {"containers": [], "securityContext": {"runAsNonRoot": true}}}))
+                .unwrap();
+        let refused = identity_of(&pod, &Container::default(), &named).unwrap_err();
+        assert!(
+            refused.contains("image has non-numeric user (spark), cannot verify user is non-root"),
+            "{refused}"
+        );
         let table = [
             (json!({}), json!({}), Ok((185, 185))),
             (json!({"runAsUser": 1000}), json!({}), Ok((1000, 0))),
@@ -381,6 +452,7 @@ mod tests {
                 json!({"runAsUser": 0}),
                 Err("breaks non-root policy"),
             ),
+            (json!({"runAsUser": 7}), json!({}), Ok((7, 70))),
             (
                 json!({}),
                 json!({"privileged": true}),

@@ -10,7 +10,7 @@ use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, PostParams, WatchEvent, WatchParams};
 use serde_json::{Value, json};
 use stoke_cluster::kubelet::{Kubelet, LogOptions, LogRequest};
-use stoke_cluster::node::{Capacity, Image, Images, Launcher, Node, NodeConfig};
+use stoke_cluster::node::{Capacity, Image, Images, Launcher, Node, NodeConfig, PullSecret, Refused};
 use stoke_cluster::scheduler::Scheduler;
 use stoke_cluster::{ApiConfig, ApiServer};
 
@@ -18,7 +18,7 @@ use stoke_cluster::{ApiConfig, ApiServer};
 struct Shell;
 
 impl Images for Shell {
-    fn present(&self, image: &str) -> Result<Option<Image>, String> {
+    fn present(&self, image: &str) -> Result<Option<Image>, Refused> {
         match image {
             "shell" => Ok(Some(Image {
                 id: "shell@1".into(),
@@ -31,15 +31,15 @@ impl Images for Shell {
                 working_directory: "/opt/work".into(),
                 user: 185,
                 group: 185,
-                mounts: Vec::new(),
                 writable: vec!["/opt/work".into()],
+                ..Image::default()
             })),
             "slow" | "very-slow" => Ok(None),
-            other => Err(format!("no local Spark is known for image {other:?}: map it")),
+            other => Err(format!("no local Spark is known for image {other:?}: map it").into()),
         }
     }
 
-    fn pull(&self, image: &str) -> Result<Image, String> {
+    fn pull(&self, image: &str, _: &[PullSecret]) -> Result<Image, Refused> {
         std::thread::sleep(Duration::from_millis(if image == "slow" { 50 } else { 2500 }));
         self.present("shell").map(Option::unwrap)
     }

@@ -12,7 +12,7 @@ use kube::api::{Api, AttachParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
-use stoke_cluster::node::{Capacity, Image, Images, Launcher, Node, NodeConfig};
+use stoke_cluster::node::{Capacity, Image, Images, Launcher, Node, NodeConfig, PullSecret, Refused};
 use stoke_cluster::scheduler::Scheduler;
 use stoke_cluster::{ApiConfig, ApiServer};
 use stoke_laptop::home::Home;
@@ -40,7 +40,7 @@ const RUN: &str = "for last in \"$@\"; do :; done; case \"$last\" in *spark-inte
 struct Shell;
 
 impl Images for Shell {
-    fn present(&self, image: &str) -> Result<Option<Image>, String> {
+    fn present(&self, image: &str) -> Result<Option<Image>, Refused> {
         match image.starts_with("shell:") {
             true => Ok(Some(Image {
                 id: image.to_owned(),
@@ -54,14 +54,14 @@ impl Images for Shell {
                 user: 185,
                 group: 185,
                 mounts: mounts(),
-                writable: Vec::new(),
+                ..Image::default()
             })),
-            false => Err(format!("no image {image}")),
+            false => Err(format!("no image {image}").into()),
         }
     }
 
-    fn pull(&self, image: &str) -> Result<Image, String> {
-        self.present(image)?.ok_or_else(|| format!("no image {image}"))
+    fn pull(&self, image: &str, _: &[PullSecret]) -> Result<Image, Refused> {
+        self.present(image)?.ok_or_else(|| format!("no image {image}").into())
     }
 }
 

@@ -1,21 +1,27 @@
 //! An OCI image layout: a directory with `oci-layout`, `index.json` and `blobs/sha256/…`.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::cache::Swept;
 use super::digest::{Digest, Verified};
 use super::error::{Kind, OciError, OciResult};
 use super::media;
-use super::model::{Descriptor, Index, MAX_MANIFEST, Manifest};
+use super::model::{Descriptor, Index, MAX_MANIFEST, Manifest, Parsed};
 use super::repository::Fetched;
 
 /// The annotation that names an image in `index.json`.
 pub const NAME: &str = "org.opencontainers.image.ref.name";
 /// What stands in the file `oci-layout`.
 pub const VERSION: &str = "{\"imageLayoutVersion\":\"1.0.0\"}";
+
+/// How long an image may take to be written.
+const WRITING: Duration = Duration::from_secs(3600);
 
 /// A layout in a directory. Writers take turns; a reader sees the index before or after, never half of it.
 #[derive(Debug, Clone)]
@@ -168,6 +174,69 @@ impl Layout {
         index.manifests.retain(|entry| !is_named(entry) && !is_same(entry));
         index.manifests.push(descriptor);
         self.write("index.json", &text(&index)?)
+    }
+
+    /// Takes a name away; what it led to stays until [`Layout::sweep`].
+    ///
+    /// # Errors
+    /// A directory that cannot be written.
+    pub fn forget(&self, name: &str) -> OciResult<()> {
+        let _turn = self.lock()?;
+        let mut index = self.index()?;
+        index
+            .manifests
+            .retain(|entry| entry.annotations.get(NAME).map(String::as_str) != Some(name));
+        self.write("index.json", &text(&index)?)
+    }
+
+    /// Removes blobs that nothing in the index leads to. Those of the last hour stay: who writes an image writes its blobs first.
+    ///
+    /// # Errors
+    /// A manifest that cannot be read, since what it leads to is not known then: nothing is removed.
+    pub fn sweep(&self, now: SystemTime) -> OciResult<Swept> {
+        let _turn = self.lock()?;
+        let mut wanted = BTreeSet::new();
+        let mut open = self.index()?.manifests;
+        while let Some(entry) = open.pop() {
+            if !wanted.insert(entry.digest.clone()) {
+                continue;
+            }
+            let place = self.blob_path(&entry.digest).display().to_string();
+            // An index may name images of platforms that were not copied.
+            if !self.has(&entry) {
+                continue;
+            }
+            match self.manifest(&entry)?.parse(&place)? {
+                Parsed::Index(index) => open.extend(index.manifests),
+                Parsed::Manifest(manifest) => {
+                    wanted.insert(manifest.config.digest);
+                    wanted.extend(manifest.layers.into_iter().map(|layer| layer.digest));
+                }
+            }
+        }
+        let mut swept = Swept::default();
+        let folder = self.directory.join("blobs/sha256");
+        for entry in std::fs::read_dir(&folder).map_err(OciError::at(&folder))? {
+            let entry = entry.map_err(OciError::at(&folder))?;
+            let Ok(meta) = entry.metadata() else { continue };
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_wanted = format!("sha256:{name}")
+                .parse()
+                .is_ok_and(|digest| wanted.contains(&digest));
+            let age = meta
+                .modified()
+                .ok()
+                .and_then(|time| now.duration_since(time).ok())
+                .unwrap_or_default();
+            if is_wanted || age < WRITING {
+                swept.kept += meta.len();
+                continue;
+            }
+            std::fs::remove_file(entry.path()).map_err(OciError::at(&entry.path()))?;
+            swept.blobs += 1;
+            swept.freed += meta.len();
+        }
+        Ok(swept)
     }
 
     /// Its names.

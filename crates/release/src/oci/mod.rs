@@ -32,5 +32,5 @@ pub use error::{Kind, OciError, OciResult};
 pub use layout::{Layout, text};
 pub use location::Location;
 pub use model::{Config, Descriptor, Execution, History, Index, Manifest, Parsed, Platform, RootFs, parse};
-pub use registry::{Registry, Settings};
+pub use registry::{Credentials, Registry, Settings};
 pub use repository::{Blob, Fetched, Repository};

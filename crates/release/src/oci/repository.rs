@@ -143,7 +143,16 @@ impl Repository {
     /// # Errors
     /// As [`Repository::fetch`]; no image for the platform.
     pub async fn image(&self, name: Option<&str>, platform: &Platform) -> OciResult<(Fetched, Manifest)> {
-        let mut fetched = self.fetch(name).await?;
+        let root = self.fetch(name).await?;
+        self.below(root, platform).await
+    }
+
+    /// The image for a platform that a manifest or index leads to.
+    ///
+    /// # Errors
+    /// As [`Repository::image`].
+    pub async fn below(&self, root: Fetched, platform: &Platform) -> OciResult<(Fetched, Manifest)> {
+        let mut fetched = root;
         // An index may name others; two deep is more than any in use.
         for _ in 0..3 {
             match fetched.parse(&self.place())? {

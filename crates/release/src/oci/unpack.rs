@@ -1,7 +1,8 @@
 //! Layers become a directory: whiteouts remove what lower layers brought, links are followed inside of the directory only.
 //!
-//! Rules are those of the OCI image specification ("Image Layer Filesystem Changeset"). All files belong to who unpacks them: owners need root. Extended
-//! attributes are left out. Device nodes below `dev/` are left out, since a container has its own; others are refused.
+//! Rules are those of the OCI image specification ("Image Layer Filesystem Changeset"). All files belong to who unpacks them: owners need root. What an owner
+//! may do is kept all the same, for one [`Viewer`]. Extended attributes are left out. Device nodes below `dev/` are left out, since a container has its own;
+//! others are refused.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -44,14 +45,54 @@ const LINKS: usize = 40;
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
+/// Whose rights a tree has. In a container of one who is not root all files of the tree are that user's own; so the rights that the user has in the image, as
+/// owner, by group or as anyone, become those of the owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Viewer {
+    pub user: u32,
+    pub groups: Vec<u32>,
+}
+
+impl Viewer {
+    /// The mode of a file of this owner and group, for the viewer.
+    #[must_use]
+    pub fn mode(&self, mode: u32, user: u32, group: u32) -> u32 {
+        if self.user == 0 || self.user == user {
+            return mode;
+        }
+        let rights = match self.groups.contains(&group) {
+            true => (mode >> 3) & 0o7,
+            false => mode & 0o7,
+        };
+        (mode & !0o700) | (rights << 6)
+    }
+}
+
+/// Mode, user and group, as a layer says.
+#[derive(Debug, Clone, Copy)]
+struct Owned {
+    mode: u32,
+    user: u32,
+    group: u32,
+    is_directory: bool,
+}
+
+/// A directory that files are in and no layer says anything of.
+const IMPLIED: Owned = Owned {
+    mode: 0o755,
+    user: 0,
+    group: 0,
+    is_directory: true,
+};
+
 /// A directory that layers are unpacked into, the lowest first.
 pub struct Unpacking {
     root: OwnedFd,
     limits: Limits,
     bytes: u64,
     files: u64,
-    /// Modes that directories get at the end: until then all may be written to.
-    modes: BTreeMap<PathBuf, u32>,
+    /// Modes that directories get at the end, since until then all may be written to, and whose files are.
+    owned: BTreeMap<PathBuf, Owned>,
 }
 
 /// What one layer did.
@@ -121,7 +162,7 @@ impl Unpacking {
             limits,
             bytes: 0,
             files: 0,
-            modes: BTreeMap::new(),
+            owned: BTreeMap::new(),
         })
     }
 
@@ -179,21 +220,49 @@ impl Unpacking {
     /// # Errors
     /// A directory that cannot be changed.
     pub fn finish(self) -> OciResult<()> {
+        self.end(None)
+    }
+
+    /// Gives directories their modes, and all files the rights that one user has.
+    ///
+    /// # Errors
+    /// A file that cannot be changed.
+    pub fn finish_for(self, viewer: &Viewer) -> OciResult<()> {
+        self.end(Some(viewer))
+    }
+
+    fn end(self, viewer: Option<&Viewer>) -> OciResult<()> {
         // The deepest first: one without the right to enter must be the last of its branch.
-        for (path, mode) in self.modes.iter().rev() {
+        for (path, owned) in self.owned.iter().rev() {
+            let mode = match viewer {
+                Some(viewer) => viewer.mode(owned.mode, owned.user, owned.group),
+                None => owned.mode,
+            };
+            if !owned.is_directory && mode == owned.mode {
+                continue;
+            }
+            if path.as_os_str().is_empty() {
+                rustix::fs::fchmod(&self.root, Mode::from_raw_mode(mode)).map_err(|error| failed(path, error))?;
+                continue;
+            }
             let Ok((parent, name)) = locate(self.root.as_fd(), path, None) else {
                 continue;
+            };
+            let wanted = if owned.is_directory {
+                OFlags::DIRECTORY
+            } else {
+                OFlags::NONBLOCK
             };
             match rustix::fs::openat(
                 &parent,
                 &name,
-                OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                wanted | OFlags::NOFOLLOW | OFlags::CLOEXEC,
                 Mode::empty(),
             ) {
-                Ok(directory) => {
-                    rustix::fs::fchmod(&directory, Mode::from_raw_mode(*mode)).map_err(|error| failed(path, error))?
+                Ok(file) => {
+                    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(|error| failed(path, error))?
                 }
-                // A later layer removed it.
+                // A later layer removed it; or no one may read it, in which case there are no rights to take away.
                 Err(_) => continue,
             }
         }
@@ -368,8 +437,15 @@ impl Layer<'_> {
             ));
         }
         let mode = entry.header().mode().map_err(OciError::at(&path))? & 0o7777;
+        let id = |read: io::Result<u64>| read.ok().and_then(|id| u32::try_from(id).ok()).unwrap_or(u32::MAX);
+        let owned = Owned {
+            mode,
+            user: id(entry.header().uid()),
+            group: id(entry.header().gid()),
+            is_directory: kind == EntryType::Directory,
+        };
         if path.as_os_str().is_empty() {
-            self.unpacking.modes.insert(path, mode);
+            self.unpacking.owned.insert(path, owned);
             return Ok(());
         }
         let name = path.file_name().unwrap_or_default();
@@ -390,7 +466,7 @@ impl Layer<'_> {
                     }
                     Err(error) => return Err(failed(&path, error)),
                 }
-                self.unpacking.modes.insert(path.clone(), mode);
+                self.unpacking.owned.insert(path.clone(), owned);
                 self.parent = None;
             }
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
@@ -430,6 +506,7 @@ impl Layer<'_> {
                     last_modification: time,
                 };
                 rustix::fs::futimens(&file, &times).map_err(|error| failed(&path, error))?;
+                self.unpacking.owned.insert(path.clone(), owned);
             }
             EntryType::Symlink => {
                 let target = self.target(entry, &path)?;
@@ -498,7 +575,10 @@ impl Layer<'_> {
         {
             return found.try_clone().map_err(OciError::at(path));
         }
-        let (found, _) = locate(self.unpacking.root.as_fd(), path, Some(0o755))?;
+        let (found, _) = locate(self.unpacking.root.as_fd(), path, Some(IMPLIED.mode))?;
+        for above in directory.ancestors() {
+            self.unpacking.owned.entry(above.to_owned()).or_insert(IMPLIED);
+        }
         self.parent = Some((directory.to_owned(), found.try_clone().map_err(OciError::at(path))?));
         Ok(found)
     }
@@ -512,9 +592,9 @@ impl Layer<'_> {
     fn clear(&mut self, parent: &OwnedFd, name: &OsStr, path: &Path) -> OciResult<()> {
         if self.is_directory(parent, name) {
             self.parent = None;
-            self.unpacking
-                .modes
-                .retain(|known, _| !known.starts_with(path) || known.as_os_str().is_empty());
+            self.unpacking.owned.retain(|known, _| !known.starts_with(path));
+        } else {
+            self.unpacking.owned.remove(path);
         }
         remove(parent.as_fd(), name, 0).map_err(|error| failed(path, error))
     }

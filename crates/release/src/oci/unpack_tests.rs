@@ -234,3 +234,66 @@ fn modes_and_times_are_those_of_the_layer() {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(outer.path().join("root/a"), std::fs::Permissions::from_mode(0o755)).unwrap();
 }
+
+#[test]
+fn the_owner_gets_the_rights_that_the_viewer_has() {
+    let viewer = Viewer {
+        user: 185,
+        groups: vec![185, 5],
+    };
+    for (mode, user, group, seen) in [
+        (0o644, 0, 0, 0o444),
+        (0o755, 0, 0, 0o555),
+        (0o640, 0, 0, 0o040),
+        (0o640, 0, 5, 0o440),
+        (0o664, 0, 185, 0o664),
+        (0o640, 185, 185, 0o640),
+        (0o400, 185, 0, 0o400),
+        (0o1777, 0, 0, 0o1777),
+        (0o4755, 0, 0, 0o4555),
+    ] {
+        assert_eq!(viewer.mode(mode, user, group), seen, "{mode:o} {user}:{group}");
+    }
+    let root = Viewer {
+        user: 0,
+        groups: Vec::new(),
+    };
+    assert_eq!(root.mode(0o640, 7, 7), 0o640);
+
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, kind, mode, user) in [
+        ("etc/", EntryType::Directory, 0o755, 0),
+        ("etc/secret", EntryType::Regular, 0o600, 0),
+        ("etc/passwd", EntryType::Regular, 0o644, 0),
+        ("own", EntryType::Regular, 0o600, 185),
+        ("implied/own", EntryType::Regular, 0o600, 185),
+        ("tmp/", EntryType::Directory, 0o1777, 0),
+    ] {
+        let mut header = tar::Header::new_ustar();
+        header.set_path(path).unwrap();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_uid(user);
+        header.set_gid(user);
+        header.set_size(0);
+        header.set_cksum();
+        builder.append(&header, &b""[..]).unwrap();
+    }
+    let tar = builder.into_inner().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let mut unpacking = Unpacking::into(directory.path(), Limits::default()).unwrap();
+    unpacking.layer(media::LAYER_TAR, &tar[..], None, "layer").unwrap();
+    unpacking.finish_for(&viewer).unwrap();
+    for (path, mode) in [
+        ("", 0o555),
+        ("etc", 0o555),
+        ("implied", 0o555),
+        ("etc/secret", 0o000),
+        ("etc/passwd", 0o444),
+        ("own", 0o600),
+        ("tmp", 0o1777),
+    ] {
+        let found = directory.path().join(path).metadata().unwrap().mode() & 0o7777;
+        assert_eq!(found, mode, "{path}: {found:o}");
+    }
+}

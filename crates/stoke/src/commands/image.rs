@@ -7,13 +7,15 @@ use std::time::SystemTime;
 
 use serde_json::json;
 use stoke_diagnostics::{Diagnostic, Source, render};
+use stoke_laptop::pod_images;
 use stoke_model::quantity::Quantity;
 use stoke_model::units::people::{self, counted};
+use stoke_release::here::{Known, Machine, Pruned, Unpacked};
 use stoke_release::image::{self, BuildError, Builder, Built, Request, Spec, Target};
 use stoke_release::oci::copy::{self, Watch};
 use stoke_release::oci::media::Compression;
 use stoke_release::oci::{
-    Cache, Copied, Descriptor, Layout, Location, OciError, Parsed, Platform, Platforms, Repository, Settings,
+    Cache, Copied, Descriptor, Digest, Location, OciError, Parsed, Platform, Platforms, Repository, Settings, Swept,
 };
 use stoke_runtime::Runtimes;
 
@@ -59,19 +61,24 @@ pub enum Command {
         #[command(flatten)]
         places: Places,
     },
-    /// List images of a place, or of Stoke's own store
+    /// List images of a place, or of this machine: Stoke's own store, and what was fetched and unpacked for pods
     List {
         /// REGISTRY/REPOSITORY, oci:DIRECTORY or archive:FILE
         place: Option<String>,
         #[command(flatten)]
         places: Places,
     },
-    /// Remove blobs of the cache that were used longest ago
+    /// Take a name away from an image of Stoke's own store, or of those that were fetched for pods
+    Remove {
+        /// local:NAME, or the name that it was fetched by
+        image: String,
+    },
+    /// Remove what was used longest ago: fetched blobs, images unpacked for pods that no pod uses; and what no image of the store has
     Prune {
         /// How much stays, for example 5Gi [default: the limit of the cache]
         #[arg(long, value_name = "SIZE")]
         keep: Option<String>,
-        /// Remove all of them
+        /// Remove all of them; images of the store stay
         #[arg(long, conflicts_with = "keep")]
         all: bool,
     },
@@ -138,11 +145,6 @@ enum Compress {
     None,
 }
 
-/// What the cache may hold when nothing else is said.
-const LIMIT: u64 = 20 << 30;
-/// The variable that says something else.
-const LIMIT_VARIABLE: &str = "STOKE_IMAGE_CACHE";
-
 /// Runs the command. What is interrupted leaves nothing with a name that is not whole.
 pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
     let work = work(command, context);
@@ -154,7 +156,8 @@ pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
 
 async fn work(command: Command, context: &mut Context) -> Outcome<u8> {
     let root = context.home.root().join("images");
-    let cache = Cache::open(&root.join("cache"), limit()?).map_err(failure)?;
+    let machine = pod_images::machine(&context.home)?;
+    let cache = machine.cache().clone();
     let store = root.join("store");
     let terminal = &mut context.terminal;
     match command {
@@ -187,35 +190,109 @@ async fn work(command: Command, context: &mut Context) -> Outcome<u8> {
             let (source, target) = (location(&source, &store)?, location(&target, &store)?);
             moved(&source, &target, &places, &cache, terminal).await
         }
-        Command::List { place, places } => list(place.as_deref(), &store, &places, terminal).await,
+        Command::List { place: None, .. } => list_here(&machine, terminal),
+        Command::List {
+            place: Some(place),
+            places,
+        } => list(&place, &store, &places, terminal).await,
+        Command::Remove { image } => {
+            machine.forget(&image).map_err(failure)?;
+            match terminal.format() {
+                Format::Json => terminal.json(&json!({ "removed": image })),
+                Format::Text => terminal.out(format!(
+                    "{image} is removed; `stoke image prune` frees what no other image has"
+                )),
+            }
+            Ok(0)
+        }
         Command::Prune { keep, all } => {
             let most = match (&keep, all) {
                 (_, true) => 0,
                 (Some(text), _) => size("--keep", text)?,
-                (None, _) => limit()?,
+                (None, _) => pod_images::limit()?,
             };
-            let swept = cache.prune(most, SystemTime::now()).map_err(failure)?;
-            match terminal.format() {
-                Format::Json => {
-                    terminal.json(&json!({ "blobs": swept.blobs, "freed": swept.freed, "kept": swept.kept }))
-                }
-                Format::Text => terminal.out(format!(
-                    "removed {} of {}; {} stay",
-                    counted(swept.blobs, "blob"),
-                    people::bytes(swept.freed),
-                    people::bytes(swept.kept)
-                )),
-            }
+            let pruned = machine.prune(most, SystemTime::now()).map_err(failure)?;
+            tell_pruned(&pruned, terminal);
             Ok(0)
         }
     }
 }
 
-fn limit() -> Outcome<u64> {
-    match std::env::var(LIMIT_VARIABLE) {
-        Ok(text) if !text.is_empty() => size(LIMIT_VARIABLE, &text),
-        _ => Ok(LIMIT),
+fn tell_pruned(pruned: &Pruned, terminal: &mut Terminal) {
+    let parts = [
+        ("fetched", "blob", &pruned.cache),
+        ("store", "blob", &pruned.store),
+        ("unpacked", "tree", &pruned.trees),
+    ];
+    if terminal.format() == Format::Json {
+        let part = |swept: &Swept| json!({ "removed": swept.blobs, "freed": swept.freed, "kept": swept.kept });
+        let all: serde_json::Map<_, _> = parts
+            .iter()
+            .map(|(name, _, swept)| ((*name).to_owned(), part(swept)))
+            .collect();
+        return terminal.json(&all);
     }
+    for (name, what, swept) in parts {
+        terminal.out(format!(
+            "{name}: removed {} of {}; {} stay",
+            counted(swept.blobs, what),
+            people::bytes(swept.freed),
+            people::bytes(swept.kept)
+        ));
+    }
+}
+
+/// Images of this machine: their names, and how often and for whom they are unpacked.
+fn list_here(machine: &Machine, terminal: &mut Terminal) -> Outcome<u8> {
+    let trees = machine.trees().map_err(failure)?;
+    let mut named = Vec::new();
+    for Known { name, digest } in machine.list().map_err(failure)? {
+        let manifest = machine.manifest_of(&digest).map_err(failure)?;
+        named.push((Some(name), manifest.unwrap_or_else(|| digest.clone()), digest));
+    }
+    // What a digest was asked for by, or lost its name.
+    let mut others: Vec<_> = trees.iter().map(|tree| tree.digest.clone()).collect();
+    others.retain(|digest| named.iter().all(|(_, manifest, _)| manifest != digest));
+    others.dedup();
+    named.extend(others.into_iter().map(|digest| (None, digest.clone(), digest)));
+    let of = |manifest: &Digest| -> Vec<&Unpacked> { trees.iter().filter(|tree| tree.digest == *manifest).collect() };
+    if terminal.format() == Format::Json {
+        let tree = |tree: &&Unpacked| json!({ "rights": tree.viewer, "bytes": tree.size, "inUse": tree.is_in_use });
+        let image = |(name, manifest, digest): &(Option<String>, Digest, Digest)| {
+            let trees: Vec<_> = of(manifest).iter().map(tree).collect();
+            json!({ "name": name, "digest": digest, "unpacked": trees })
+        };
+        terminal.json(&named.iter().map(image).collect::<Vec<_>>());
+        return Ok(0);
+    }
+    if named.is_empty() {
+        terminal.note("no images; `stoke image build` makes one and keeps it here unless --to or --push is given");
+        return Ok(0);
+    }
+    let mut rows = vec![["IMAGE", "DIGEST", "UNPACKED", "IN USE"].map(str::to_owned).to_vec()];
+    for (name, manifest, digest) in &named {
+        let trees = of(manifest);
+        let size = trees.iter().map(|tree| tree.size).sum::<u64>();
+        rows.push(vec![
+            name.clone().unwrap_or_else(|| "-".to_owned()),
+            digest.short().to_owned(),
+            if trees.is_empty() {
+                "-".to_owned()
+            } else {
+                people::bytes(size)
+            },
+            if trees.iter().any(|tree| tree.is_in_use) {
+                "yes"
+            } else {
+                "no"
+            }
+            .to_owned(),
+        ]);
+    }
+    for line in table(&rows) {
+        terminal.out(line);
+    }
+    Ok(0)
 }
 
 fn size(what: &str, text: &str) -> Outcome<u64> {
@@ -524,23 +601,12 @@ async fn moved(
     Ok(0)
 }
 
-async fn list(place: Option<&str>, store: &Path, places: &Places, terminal: &mut Terminal) -> Outcome<u8> {
-    let names = match place {
-        None if !store.join("oci-layout").is_file() => Vec::new(),
-        None => Layout::open(store).and_then(|layout| layout.tags()).map_err(failure)?,
-        Some(place) => {
-            let repository = Repository::open(&location(place, store)?, &settings(places)).map_err(failure)?;
-            repository.tags().await.map_err(failure)?
-        }
-    };
+async fn list(place: &str, store: &Path, places: &Places, terminal: &mut Terminal) -> Outcome<u8> {
+    let repository = Repository::open(&location(place, store)?, &settings(places)).map_err(failure)?;
+    let names = repository.tags().await.map_err(failure)?;
     match terminal.format() {
         Format::Json => terminal.json(&names),
-        Format::Text if names.is_empty() => {
-            terminal.note(match place {
-                None => "no images; `stoke image build` makes one and keeps it here unless --to or --push is given",
-                Some(_) => "no tags",
-            });
-        }
+        Format::Text if names.is_empty() => terminal.note("no tags"),
         Format::Text => names.iter().for_each(|name| terminal.out(name)),
     }
     Ok(0)

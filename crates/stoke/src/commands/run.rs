@@ -12,6 +12,7 @@ use stoke_laptop::gather;
 use stoke_laptop::home::Home;
 use stoke_laptop::images::ensure;
 use stoke_laptop::interrupt::listen;
+use stoke_laptop::pod_images::is_local_spark;
 use stoke_laptop::session::{self, Place, Session};
 use stoke_model::crd::SparkApplication;
 use stoke_runtime::Runtimes;
@@ -114,8 +115,12 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         }
     }
     if arguments.target.context.is_none() {
+        let runtimes = Runtimes::new(context.home.root());
         for image in manifest.images() {
-            ensure(&context.home, &image, terminal).await?;
+            // The node says of one that is not to be fetched whether it is there.
+            if !manifest.never_pulls() || is_local_spark(&runtimes, &image) {
+                ensure(&context.home, &image, terminal).await?;
+            }
         }
         manifest
             .applications()
@@ -141,6 +146,11 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
 fn files_of_image(application: &Value, home: &Home) -> Outcome<()> {
     let spec = &application["spec"];
     main_file(spec, home)?;
+    let named = text(&spec["driver"]["image"]).or_else(|| text(&spec["image"]));
+    if named.is_some_and(|name| !is_local_spark(&Runtimes::new(home.root()), name)) {
+        // Pods have the files of that image.
+        return Ok(());
+    }
     let monitoring = &spec["monitoring"];
     for (role, exposed) in [("driver", "exposeDriverMetrics"), ("executor", "exposeExecutorMetrics")] {
         if monitoring[exposed] == true {

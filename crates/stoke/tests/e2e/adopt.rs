@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -15,6 +16,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, ResourceExt};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
+use stoke_cluster::node::RuntimeImages;
 use stoke_cluster::{Cluster, ClusterConfig};
 use stoke_model::crd::{ApplicationStateType as State, SparkApplication, SparkApplicationStatus};
 use stoke_model::defaults;
@@ -60,9 +62,11 @@ async fn adopt(context: &Context) -> Result<(), Failed> {
         executable: Some(env!("CARGO_BIN_EXE_stoke").into()),
         millicores: None,
         memory: None,
-        runtimes: Runtimes::new(home.path())
-            .with_program(env!("CARGO_BIN_EXE_stoke"))
-            .with_packages(home.path().join("packages")),
+        images: Arc::new(RuntimeImages::new(
+            Runtimes::new(home.path())
+                .with_program(env!("CARGO_BIN_EXE_stoke"))
+                .with_packages(home.path().join("packages")),
+        )),
     })
     .await?;
     cluster.ready().await?;

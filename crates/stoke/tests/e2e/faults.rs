@@ -297,9 +297,12 @@ fn unmapped_image(_: &Context) -> Result<(), Failed> {
     let home = tempfile::tempdir()?;
     let output = stoke(home.path(), ["run"])
         .arg(repository().join("examples/pi.yaml"))
-        .args(["--set", "spec.image=example.com/team/etl:7"])
+        .args(["--set", "spec.image=127.0.0.1:1/team/etl:7"])
         .output()?;
     expect_code(&output, 3)?;
-    expect_parts(&text(&output), &["example.com/team/etl:7", "images.yaml"])?;
+    expect_parts(
+        &text(&output),
+        &["127.0.0.1:1", "stoke::oci::unavailable", "images.yaml"],
+    )?;
     nothing_left(home.path())
 }

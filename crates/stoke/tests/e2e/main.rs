@@ -38,6 +38,7 @@ mod packages;
 mod pages;
 mod platform;
 mod paths;
+mod pod_images;
 mod policies;
 mod provider;
 mod published;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         spark_submit::trials(&context),
         faults::trials(&context),
         images::trials(&context),
+        pod_images::trials(&context),
         doctor::trials(&context),
         insight::trials(&context),
         check::trials(&context),

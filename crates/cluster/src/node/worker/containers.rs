@@ -161,7 +161,7 @@ impl Worker {
         let ended = ended(exit, &self.specs[index], &own, &log, started_at, facts.id.clone());
         let directory = own.clone();
         tokio::task::spawn_blocking(move || {
-            let _ = std::fs::remove_dir_all(directory);
+            let _ = stoke_sandbox::remove_tree(&directory);
         });
         self.note_end(index, ended);
     }

@@ -402,7 +402,7 @@ impl Worker {
             if let Some(memory) = shared_memory(&directory) {
                 let _ = std::fs::remove_dir_all(memory);
             }
-            if let Err(error) = std::fs::remove_dir_all(&directory) {
+            if let Err(error) = stoke_sandbox::remove_tree(&directory) {
                 tracing::debug!(%error, directory = %directory.display(), "a pod's directory could not be removed");
             }
         });

@@ -33,10 +33,22 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// Where credentials are looked for: files in order; the first that knows the registry counts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Where credentials are looked for: texts and then files in order; the first that knows the registry counts.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
+    /// Where a text is from, and the text.
+    texts: Vec<(String, String)>,
     files: Vec<PathBuf>,
+}
+
+/// Without the secrets.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let places = self.texts.iter().map(|(place, _)| place.clone());
+        f.debug_list()
+            .entries(places.chain(self.files.iter().map(|file| file.display().to_string())))
+            .finish()
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -68,7 +80,17 @@ impl Credentials {
     /// These files. One that is not there says nothing.
     #[must_use]
     pub fn of(files: Vec<PathBuf>) -> Self {
-        Self { files }
+        Self {
+            texts: Vec::new(),
+            files,
+        }
+    }
+
+    /// The same, but a text of the form of `config.json` is asked first. Only its `auths` count: a text of someone else's names no program that is run here.
+    #[must_use]
+    pub fn with(mut self, place: impl Into<String>, text: impl Into<String>) -> Self {
+        self.texts.push((place.into(), text.into()));
+        self
     }
 
     /// Where the variables of an environment say they are: `REGISTRY_AUTH_FILE`, `DOCKER_CONFIG`, `XDG_RUNTIME_DIR`, `HOME`.
@@ -90,28 +112,37 @@ impl Credentials {
     /// # Errors
     /// A file that cannot be read, a helper that is not there or fails.
     pub fn find(&self, registry: &str, repository: &str) -> OciResult<Option<Credential>> {
+        for (place, text) in &self.texts {
+            let file = parsed(text, place)?;
+            if let Some(found) = file.entry(registry, repository, place)? {
+                return Ok(Some(found));
+            }
+        }
         for path in &self.files {
             let text = match std::fs::read_to_string(path) {
                 Ok(text) => text,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(OciError::new(Kind::Credentials, format!("{}: {error}", path.display()))),
             };
-            // What the parser says would quote the file.
-            let file: File = serde_json::from_str(&text).map_err(|error| {
-                let message = format!(
-                    "{}:{}:{}: not a configuration of Docker",
-                    path.display(),
-                    error.line(),
-                    error.column()
-                );
-                OciError::new(Kind::Credentials, message)
-            })?;
+            let file = parsed(&text, &path.display().to_string())?;
             if let Some(found) = file.find(registry, repository, path)? {
                 return Ok(Some(found));
             }
         }
         Ok(None)
     }
+}
+
+/// What the parser says would quote the text, so only its place is told.
+fn parsed(text: &str, place: &str) -> OciResult<File> {
+    serde_json::from_str(text).map_err(|error| {
+        let message = format!(
+            "{place}:{}:{}: not a configuration of Docker",
+            error.line(),
+            error.column()
+        );
+        OciError::new(Kind::Credentials, message)
+    })
 }
 
 /// The key of a registry without scheme and path: `https://index.docker.io/v1/` is Docker's own.
@@ -132,6 +163,17 @@ fn host(key: &str) -> &str {
 }
 
 impl File {
+    /// What `auths` has.
+    fn entry(&self, registry: &str, repository: &str, place: &str) -> OciResult<Option<Credential>> {
+        let whole = format!("{registry}/{repository}");
+        let covers = |key: &str| whole == key || whole.strip_prefix(key).is_some_and(|rest| rest.starts_with('/'));
+        let fitting = self.auths.iter().filter(|(key, _)| covers(host(key)));
+        match fitting.max_by_key(|(key, _)| host(key).len()) {
+            Some((key, entry)) => entry.credential(key, place),
+            None => Ok(None),
+        }
+    }
+
     fn find(&self, registry: &str, repository: &str, path: &Path) -> OciResult<Option<Credential>> {
         let server = match registry {
             "docker.io" => "https://index.docker.io/v1/",
@@ -140,13 +182,7 @@ impl File {
         if let Some((_, helper)) = self.cred_helpers.iter().find(|(key, _)| host(key) == registry) {
             return help(helper, server, path);
         }
-        let whole = format!("{registry}/{repository}");
-        let covers = |key: &str| whole == key || whole.strip_prefix(key).is_some_and(|rest| rest.starts_with('/'));
-        let fitting = self.auths.iter().filter(|(key, _)| covers(host(key)));
-        let entry = fitting.max_by_key(|(key, _)| host(key).len());
-        if let Some((key, entry)) = entry
-            && let Some(credential) = entry.credential(key, path)?
-        {
+        if let Some(credential) = self.entry(registry, repository, &path.display().to_string())? {
             return Ok(Some(credential));
         }
         match &self.creds_store {
@@ -157,7 +193,7 @@ impl File {
 }
 
 impl Entry {
-    fn credential(&self, key: &str, path: &Path) -> OciResult<Option<Credential>> {
+    fn credential(&self, key: &str, place: &str) -> OciResult<Option<Credential>> {
         if let Some(token) = self.identitytoken.as_ref().filter(|token| !token.is_empty()) {
             return Ok(Some(Credential::Identity(token.clone())));
         }
@@ -175,7 +211,7 @@ impl Entry {
             .and_then(|bytes| String::from_utf8(bytes).ok());
         let divided = decoded.as_deref().and_then(|text| text.split_once(':'));
         let Some((user, password)) = divided else {
-            let message = format!("{}: `auth` of {key} is not user:password in base64", path.display());
+            let message = format!("{place}: `auth` of {key} is not user:password in base64");
             return Err(OciError::new(Kind::Credentials, message).with_fix("log in again"));
         };
         let password = password.trim_end_matches('\0').to_owned();
@@ -286,6 +322,31 @@ mod tests {
             "error stoke::oci::credentials"
         );
         assert_eq!(find(r#"{"credHelpers":{"r.io":"is-not-there"}}"#, "o.io", "x"), "none");
+    }
+
+    #[test]
+    fn texts_come_first_and_run_nothing() {
+        let auth = STANDARD.encode("me:very-secret");
+        let text = format!(
+            r#"{{"auths":{{"r.io":{{"auth":"{auth}"}}}},"credHelpers":{{"o.io":"is-not-there"}},"credsStore":"is-not-there"}}"#
+        );
+        let credentials = Credentials::of(Vec::new()).with("the Secret a", text);
+        let password = |user: &str, password: &str| Credential::Password {
+            user: user.into(),
+            password: password.into(),
+        };
+        assert_eq!(
+            credentials.find("r.io", "x").unwrap(),
+            Some(password("me", "very-secret"))
+        );
+        assert_eq!(credentials.find("o.io", "x").unwrap(), None);
+        assert!(!format!("{credentials:?}").contains("auth"));
+        let bad = Credentials::default().with("the Secret b", "{\"auths\": \"very-secret\"}");
+        let error = bad.find("r.io", "x").unwrap_err();
+        assert!(
+            error.message().contains("the Secret b:1") && !error.message().contains("very-secret"),
+            "{error}"
+        );
     }
 
     #[test]
