@@ -40,4 +40,9 @@ pub trait Images: Send + Sync + 'static {
     /// # Errors
     /// A sentence that says why it cannot be had, and what to do about it.
     fn pull(&self, image: &str) -> Result<Image, String>;
+
+    /// What [`Images::pull`] will download, in words for an event; none when that is not known.
+    fn to_download(&self, _image: &str) -> Option<String> {
+        None
+    }
 }

@@ -103,7 +103,9 @@ async fn image(context: &Arc<Context>, order: &Order) -> Result<Image, NotStarte
             Err(NotStarted::Waiting("ErrImageNeverPull", message))
         }
         Ok(None) => {
-            event(false, "Pulling", format!("Pulling image \"{name}\""));
+            let size = context.images.to_download(&name);
+            let size = size.map(|size| format!(": {size}")).unwrap_or_default();
+            event(false, "Pulling", format!("Pulling image \"{name}\"{size}"));
             let begun = Instant::now();
             let images = Arc::clone(&context.images);
             let asked = name.clone();
