@@ -190,7 +190,8 @@ impl Pip {
     /// What a failure means.
     fn failure(&self, status: ExitStatus, log: &str) -> InstallError {
         let first = self.requirements.first();
-        let (package, version) = first.map_or_else(Default::default, |first| (first.package.clone(), first.version.clone()));
+        let (package, version) =
+            first.map_or_else(Default::default, |first| (first.package.clone(), first.version.clone()));
         let line = |words: &str| {
             log.lines()
                 .find(|line| line.contains(words))

@@ -19,8 +19,8 @@ pub struct Program {
     repositories: &'static [&'static str],
     /// Whether every tag means it. Else the tag names the version, or begins it (`15` of 15.15), and may go on after a dash.
     any_tag: bool,
-    /// A tag that is understood.
-    tag: &'static str,
+    /// An image that means it, as people write it.
+    image: &'static str,
     /// What it is made of.
     lock: &'static str,
     /// The image's programs, found in the PATH; and the directory in which the image has them, where manifests name it.
@@ -48,9 +48,19 @@ pub static PROGRAMS: [Program; 7] = [
         java: None,
         repositories: &["library/postgres", "postgres"],
         any_tag: false,
-        tag: "15",
+        image: "postgres:15",
         lock: include_str!("../../data/programs/postgresql.lock"),
-        commands: &["postgres", "initdb", "psql", "pg_isready", "pg_dump", "pg_dumpall", "pg_restore", "createdb", "dropdb"],
+        commands: &[
+            "postgres",
+            "initdb",
+            "psql",
+            "pg_isready",
+            "pg_dump",
+            "pg_dumpall",
+            "pg_restore",
+            "createdb",
+            "dropdb",
+        ],
         command_directory: None,
         arguments: &["postgres"],
         user: (999, 999),
@@ -67,7 +77,7 @@ pub static PROGRAMS: [Program; 7] = [
         java: Some((17, 23)),
         repositories: &["apache/hive"],
         any_tag: false,
-        tag: "3.1.3",
+        image: "apache/hive:3.1.3",
         lock: include_str!("../../data/programs/hive-metastore.lock"),
         commands: &["schematool", "hive"],
         command_directory: Some("/opt/hive/bin"),
@@ -76,11 +86,7 @@ pub static PROGRAMS: [Program; 7] = [
         home: "/home/hive",
         working_directory: "/opt/hive",
         writable: &["/opt/hive/data/warehouse", "/home/hive"],
-        environment: &[
-            ("HIVE_HOME", "/opt/hive"),
-            ("HIVE_VER", "3.1.3"),
-            ("LANG", "C.UTF-8"),
-        ],
+        environment: &[("HIVE_HOME", "/opt/hive"), ("HIVE_VER", "3.1.3"), ("LANG", "C.UTF-8")],
     },
     Program {
         name: "jupyterlab",
@@ -97,9 +103,16 @@ pub static PROGRAMS: [Program; 7] = [
         ],
         // Their tags name days, Pythons and Sparks, never the version of JupyterLab.
         any_tag: true,
-        tag: "latest",
+        image: "quay.io/jupyter/pyspark-notebook:latest",
         lock: include_str!("../../data/programs/jupyterlab.lock"),
-        commands: &["start-notebook.py", "start-notebook.sh", "start-singleuser.py", "start.sh", "jupyter", "jupyter-lab"],
+        commands: &[
+            "start-notebook.py",
+            "start-notebook.sh",
+            "start-singleuser.py",
+            "start.sh",
+            "jupyter",
+            "jupyter-lab",
+        ],
         command_directory: None,
         arguments: &["start-notebook.py"],
         user: (1000, 100),
@@ -115,7 +128,7 @@ pub static PROGRAMS: [Program; 7] = [
         java: None,
         repositories: &["mlflow/mlflow"],
         any_tag: false,
-        tag: "v3.17.2",
+        image: "ghcr.io/mlflow/mlflow:v3.17.2",
         lock: include_str!("../../data/programs/mlflow.lock"),
         commands: &["mlflow"],
         command_directory: None,
@@ -133,7 +146,7 @@ pub static PROGRAMS: [Program; 7] = [
         java: Some((21, 25)),
         repositories: &["projectnessie/nessie"],
         any_tag: false,
-        tag: "0.99.0",
+        image: "ghcr.io/projectnessie/nessie:0.99.0",
         lock: include_str!("../../data/programs/nessie.lock"),
         commands: &[],
         command_directory: None,
@@ -151,7 +164,7 @@ pub static PROGRAMS: [Program; 7] = [
         java: Some((17, 25)),
         repositories: &["apache/kafka"],
         any_tag: false,
-        tag: "4.1.2",
+        image: "apache/kafka:4.1.2",
         lock: include_str!("../../data/programs/kafka.lock"),
         commands: &[
             "kafka-topics.sh",
@@ -169,7 +182,12 @@ pub static PROGRAMS: [Program; 7] = [
         user: (1000, 1000),
         home: "/home/appuser",
         working_directory: "/",
-        writable: &["/var/lib/kafka/data", "/opt/kafka/config", "/opt/kafka/logs", "/home/appuser"],
+        writable: &[
+            "/var/lib/kafka/data",
+            "/opt/kafka/config",
+            "/opt/kafka/logs",
+            "/home/appuser",
+        ],
         environment: &[("LANG", "C.UTF-8")],
     },
     Program {
@@ -179,7 +197,7 @@ pub static PROGRAMS: [Program; 7] = [
         java: None,
         repositories: &["apache/airflow"],
         any_tag: false,
-        tag: "3.3.2",
+        image: "apache/airflow:3.3.2",
         lock: include_str!("../../data/programs/airflow.lock"),
         commands: &["airflow"],
         command_directory: None,
@@ -194,10 +212,8 @@ pub static PROGRAMS: [Program; 7] = [
 
 impl Program {
     /// An image that means it: `apache/kafka:4.1.2`.
-    pub fn image(&self) -> String {
-        let repository = self.repositories.first().copied().unwrap_or_default();
-        let repository = repository.strip_prefix("library/").unwrap_or(repository);
-        format!("{repository}:{}", self.tag)
+    pub fn image(&self) -> &'static str {
+        self.image
     }
 
     /// What it is made of, on this kind of machine.
@@ -249,7 +265,7 @@ pub(super) fn of(image: &str, reference: &Reference) -> Result<Option<&'static P
         image: image.to_owned(),
         title: program.title,
         there: program.version,
-        instead: program.image(),
+        instead: program.image,
     })
 }
 
@@ -294,7 +310,7 @@ mod tests {
             ("postgres:latest", "postgres:15"),
             ("apache/hive:4.0.1", "apache/hive:3.1.3"),
             ("apache/kafka:4.1.20", "apache/kafka:4.1.2"),
-            ("ghcr.io/mlflow/mlflow:v3.18.0", "mlflow/mlflow:v3.17.2"),
+            ("ghcr.io/mlflow/mlflow:v3.18.0", "ghcr.io/mlflow/mlflow:v3.17.2"),
         ];
         for (image, instead) in table {
             let error = of(image, &Reference::parse(image).unwrap()).unwrap_err();
@@ -306,8 +322,8 @@ mod tests {
     #[test]
     fn every_program_is_whole() {
         for program in &PROGRAMS {
-            let reference = Reference::parse(&program.image()).unwrap();
-            let found = of(&program.image(), &reference).unwrap().unwrap();
+            let reference = Reference::parse(program.image).unwrap();
+            let found = of(program.image, &reference).unwrap().unwrap();
             assert_eq!(found.name, program.name);
             for machine in ["x86_64", "aarch64"] {
                 let lock = Lock::read(program.lock, machine).unwrap();

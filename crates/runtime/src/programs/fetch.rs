@@ -21,7 +21,9 @@ pub(super) type Get<'a> = &'a (dyn Fn(&str, &mut dyn FnMut(&[u8]) -> Result<(), 
 /// The repository that is asked.
 pub(super) fn repository() -> String {
     let own = std::env::var(REPOSITORY).ok().filter(|url| !url.is_empty());
-    own.unwrap_or_else(|| CENTRAL.to_owned()).trim_end_matches('/').to_owned()
+    own.unwrap_or_else(|| CENTRAL.to_owned())
+        .trim_end_matches('/')
+        .to_owned()
 }
 
 /// Fetches what is missing of these artifacts into `place`; gives the file of each, in their order.
@@ -212,9 +214,24 @@ mod tests {
     fn what_differs_or_breaks_off_leaves_nothing() {
         let wrong = "0".repeat(64);
         let table: [(&str, Get<'_>, &str, &str); 4] = [
-            (&wrong, &|_, take| take(WHOLE), "stoke::runtime::checksum", "Expected sha256 0000"),
-            (&wrong, &|_, take| take(&[7; 99]), "stoke::runtime::no-network", "longer than the 20 bytes"),
-            (&wrong, &|_, _| Err("the answer is 404 Not Found".into()), "stoke::runtime::no-network", "404"),
+            (
+                &wrong,
+                &|_, take| take(WHOLE),
+                "stoke::runtime::checksum",
+                "Expected sha256 0000",
+            ),
+            (
+                &wrong,
+                &|_, take| take(&[7; 99]),
+                "stoke::runtime::no-network",
+                "longer than the 20 bytes",
+            ),
+            (
+                &wrong,
+                &|_, _| Err("the answer is 404 Not Found".into()),
+                "stoke::runtime::no-network",
+                "404",
+            ),
             (
                 &wrong,
                 &|_, take| take(&WHOLE[..3]).and(Err("connection reset".into())),

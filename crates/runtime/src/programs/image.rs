@@ -29,7 +29,13 @@ pub struct ProgramImage {
 }
 
 impl ProgramImage {
-    pub(super) fn new(name: &str, program: &Program, record: &Record, java: Option<&Java>, stoke: &Path) -> ProgramImage {
+    pub(super) fn new(
+        name: &str,
+        program: &Program,
+        record: &Record,
+        java: Option<&Java>,
+        stoke: &Path,
+    ) -> ProgramImage {
         let directory = &record.directory;
         let read_only = |host: &Path, target: &Path| Mount {
             host: host.to_owned(),
@@ -39,14 +45,36 @@ impl ProgramImage {
         // Under the same path as on this machine: a Python environment knows its own.
         let mut mounts = vec![read_only(directory, directory), read_only(stoke, Path::new(PROGRAM))];
         let outside = |path: &&PathBuf| !path.starts_with("/usr");
-        mounts.extend(java.map(|java| &java.home).filter(outside).map(|home| read_only(home, home)));
-        mounts.extend(record.python_base.as_ref().filter(outside).map(|base| read_only(base, base)));
+        mounts.extend(
+            java.map(|java| &java.home)
+                .filter(outside)
+                .map(|home| read_only(home, home)),
+        );
+        mounts.extend(
+            record
+                .python_base
+                .as_ref()
+                .filter(outside)
+                .map(|base| read_only(base, base)),
+        );
         let commands = directory.join("bin");
-        for command in program.command_directory.iter().flat_map(|place| program.commands.iter().map(move |name| (place, name))) {
-            mounts.push(read_only(&commands.join(command.1), &Path::new(command.0).join(command.1)));
+        for command in program
+            .command_directory
+            .iter()
+            .flat_map(|place| program.commands.iter().map(move |name| (place, name)))
+        {
+            mounts.push(read_only(
+                &commands.join(command.1),
+                &Path::new(command.0).join(command.1),
+            ));
         }
         let mut path = vec![commands.display().to_string()];
-        path.extend(record.python_base.iter().map(|_| directory.join("venv/bin").display().to_string()));
+        path.extend(
+            record
+                .python_base
+                .iter()
+                .map(|_| directory.join("venv/bin").display().to_string()),
+        );
         path.extend(java.map(|java| java.home.join("bin").display().to_string()));
         path.push("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into());
         let own = [

@@ -171,7 +171,11 @@ fn scripts(program: &Program, directory: &Path) -> Result<(), InstallError> {
     let entry = std::iter::once((super::launch::ENTRY, String::new()));
     let commands = program.commands.iter().map(|name| (*name, format!(" {name}")));
     for (name, word) in entry.chain(commands) {
-        let text = format!("#!/bin/sh\nexec {PROGRAM} __entrypoint {} {}{word} \"$@\"\n", super::launch::ARGUMENT, program.name);
+        let text = format!(
+            "#!/bin/sh\nexec {PROGRAM} __entrypoint {} {}{word} \"$@\"\n",
+            super::launch::ARGUMENT,
+            program.name
+        );
         crate::launch::write(&place, name, text.as_bytes(), 0o755).map_err(InstallError::io(place.join(name)))?;
     }
     Ok(())
@@ -218,7 +222,10 @@ mod tests {
         let nessie = Programs::named("nessie").unwrap();
         let altered: Get<'_> = &|_, take| take(b"something else");
         let mut stages = Vec::new();
-        let error = with(root.path(), nessie, false, altered, &mut |progress| stages.push(progress.stage)).unwrap_err();
+        let error = with(root.path(), nessie, false, altered, &mut |progress| {
+            stages.push(progress.stage)
+        })
+        .unwrap_err();
         assert_eq!(error.code(), "stoke::runtime::checksum");
         assert!(stages.iter().all(|stage| *stage == Stage::Downloading), "{stages:?}");
         assert!(!Programs::new(root.path().to_owned(), None).installed(nessie));

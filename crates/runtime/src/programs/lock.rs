@@ -43,7 +43,11 @@ pub(super) struct Package {
 impl Artifact {
     /// Its file name: `kafka_2.13-4.1.2.jar`.
     pub fn file(&self) -> String {
-        let classifier = self.classifier.as_ref().map(|name| format!("-{name}")).unwrap_or_default();
+        let classifier = self
+            .classifier
+            .as_ref()
+            .map(|name| format!("-{name}"))
+            .unwrap_or_default();
         format!("{}-{}{classifier}.{}", self.artifact, self.version, self.kind)
     }
 
@@ -141,7 +145,10 @@ mod tests {
         let paths: Vec<String> = lock.artifacts.iter().map(Artifact::path).collect();
         assert_eq!(paths, ["org/acme/one/1/one-1.jar", "org/acme/two/2/two-2-bin.tar.gz"]);
         assert_eq!((lock.download(), lock.python), (27, Some((3, 11))));
-        assert_eq!((lock.packages[0].sha256.len(), lock.packages[0].marker.as_str()), (2, "python_full_version < '3.12'"));
+        assert_eq!(
+            (lock.packages[0].sha256.len(), lock.packages[0].marker.as_str()),
+            (2, "python_full_version < '3.12'")
+        );
         assert_eq!(Lock::read(&text, "x86_64").unwrap().artifacts.len(), 1);
     }
 
@@ -159,6 +166,10 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
         let elsewhere = format!("maven\ta:b:c\taarch64\t7\t{DIGEST}");
-        assert!(Lock::read(&elsewhere, "x86_64").unwrap_err().contains("no files of it for x86_64"));
+        assert!(
+            Lock::read(&elsewhere, "x86_64")
+                .unwrap_err()
+                .contains("no files of it for x86_64")
+        );
     }
 }

@@ -50,7 +50,7 @@ pub enum ProgramError {
         /// The version of the catalogue.
         there: &'static str,
         /// An image that is understood.
-        instead: String,
+        instead: &'static str,
     },
     /// It is known and not installed.
     #[error("{title} {version} is not installed yet; `stoke runtime install {name}` installs it")]

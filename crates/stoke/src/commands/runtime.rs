@@ -119,7 +119,8 @@ fn not_installed(what: &str) -> Failure {
 }
 
 fn named(name: &str) -> Outcome<&'static Program> {
-    Programs::named(name).ok_or_else(|| Failure::input("stoke::runtime::version", format!("there is no program {name}")))
+    Programs::named(name)
+        .ok_or_else(|| Failure::input("stoke::runtime::version", format!("there is no program {name}")))
 }
 
 fn parse(text: &str) -> Outcome<Version> {
@@ -214,16 +215,21 @@ fn list(runtimes: &Runtimes, terminal: &mut Terminal) {
 
 fn list_programs(runtimes: &Runtimes, terminal: &mut Terminal) {
     let programs = runtimes.programs();
-    let mut rows = vec![["PROGRAM", "VERSION", "IMAGE", "INSTALLED", "DOWNLOAD"].map(String::from).to_vec()];
+    let mut rows = vec![
+        ["PROGRAM", "VERSION", "IMAGE", "INSTALLED", "DOWNLOAD"]
+            .map(String::from)
+            .to_vec(),
+    ];
     rows.extend(PROGRAMS.iter().map(|program| {
         vec![
             program.name.into(),
             program.version.into(),
-            program.image(),
+            program.image().into(),
             if programs.installed(program) { "yes" } else { "no" }.into(),
-            program
-                .download()
-                .map_or_else(|| "not for this machine".into(), |bytes| format!("{} MB", bytes / 1_000_000)),
+            program.download().map_or_else(
+                || "not for this machine".into(),
+                |bytes| format!("{} MB", bytes / 1_000_000),
+            ),
         ]
     }));
     for line in table(&rows) {

@@ -26,7 +26,10 @@ pub(super) fn plan(situation: &Situation<'_>, words: &[String]) -> Result<Plan, 
     let execution = "AIRFLOW__CORE__EXECUTION_API_SERVER_URL";
     if situation.variable(execution).is_none() && situation.variable("AIRFLOW__API__BASE_URL").is_none() {
         let port = situation.variable("AIRFLOW__API__PORT").unwrap_or("8080");
-        plan.set.push((execution.into(), format!("http://{}:{port}/execution/", situation.address)));
+        plan.set.push((
+            execution.into(),
+            format!("http://{}:{port}/execution/", situation.address),
+        ));
     }
     if situation.variable("_AIRFLOW_DB_MIGRATE").is_some() {
         plan.before.push(Before::Run(Run {
@@ -51,11 +54,20 @@ mod tests {
             plan.set,
             [
                 ("AIRFLOW__API__HOST".to_owned(), "127.7.1.9".to_owned()),
-                ("AIRFLOW__CORE__EXECUTION_API_SERVER_URL".to_owned(), "http://127.7.1.9:8080/execution/".to_owned()),
+                (
+                    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL".to_owned(),
+                    "http://127.7.1.9:8080/execution/".to_owned()
+                ),
             ]
         );
-        let own = [("AIRFLOW__API__HOST", "127.0.0.1"), ("AIRFLOW__API__BASE_URL", "http://airflow:8080")];
-        assert_eq!(planned(super::plan, &own, &[], &["airflow", "version"]).unwrap().set, []);
+        let own = [
+            ("AIRFLOW__API__HOST", "127.0.0.1"),
+            ("AIRFLOW__API__BASE_URL", "http://airflow:8080"),
+        ];
+        assert_eq!(
+            planned(super::plan, &own, &[], &["airflow", "version"]).unwrap().set,
+            []
+        );
         let shell = planned(super::plan, &[], &[], &["bash", "-c", "airflow version"]).unwrap();
         assert_eq!(shell.command, ["bash", "-c", "airflow version"]);
     }

@@ -9,7 +9,10 @@ const PORT: u16 = 8888;
 pub(super) fn plan(situation: &Situation<'_>, words: &[String]) -> Result<Plan, String> {
     let texts: Vec<&str> = words.iter().map(String::as_str).collect();
     match texts[..] {
-        ["start-notebook.py" | "start-notebook.sh" | "start-singleuser.py" | "jupyter-lab", ..] => Ok(lab(situation, &words[1..])),
+        [
+            "start-notebook.py" | "start-notebook.sh" | "start-singleuser.py" | "jupyter-lab",
+            ..,
+        ] => Ok(lab(situation, &words[1..])),
         ["jupyter", "lab" | "notebook", ..] => Ok(lab(situation, &words[2..])),
         ["jupyter", ..] => {
             let mut command = vec![situation.python(), "-m".into(), "jupyter".into()];
@@ -27,11 +30,18 @@ fn lab(situation: &Situation<'_>, arguments: &[String]) -> Plan {
     let own = own.split_whitespace().map(str::to_owned);
     let all: Vec<String> = arguments.iter().cloned().chain(own).collect();
     let says = |names: &[&str]| {
-        let named = |word: &String| names.iter().any(|name| word == name || word.starts_with(&format!("{name}=")));
+        let named = |word: &String| {
+            names
+                .iter()
+                .any(|name| word == name || word.starts_with(&format!("{name}=")))
+        };
         all.iter().any(named)
     };
     // A service called `jupyter` has Kubernetes set JUPYTER_PORT to a URL, which Jupyter does not start with.
-    let port = situation.variable("JUPYTER_PORT").and_then(|port| port.parse().ok()).unwrap_or(PORT);
+    let port = situation
+        .variable("JUPYTER_PORT")
+        .and_then(|port| port.parse().ok())
+        .unwrap_or(PORT);
     let mut command = ["-m", "jupyterlab", "--no-browser"].map(str::to_owned).to_vec();
     command.insert(0, situation.python());
     if !says(&["--ip", "--ServerApp.ip"]) {
@@ -62,22 +72,43 @@ mod tests {
             planned(super::plan, environment, &[], words).unwrap().command.join(" ")
         };
         let usual = "/p/venv/bin/python -m jupyterlab --no-browser --ServerApp.ip=127.7.1.9 --ServerApp.port=8888";
-        for words in [&["start-notebook.py"][..], &["start-notebook.sh"], &["start.sh", "jupyter", "lab"], &["jupyter", "lab"], &["start.sh"]] {
+        for words in [
+            &["start-notebook.py"][..],
+            &["start-notebook.sh"],
+            &["start.sh", "jupyter", "lab"],
+            &["jupyter", "lab"],
+            &["start.sh"],
+        ] {
             assert_eq!(command(&[], words), usual);
         }
-        assert_eq!(command(&[("JUPYTER_PORT", "tcp://127.7.192.3:8888")], &["jupyter-lab"]), usual);
-        let own = command(&[("NOTEBOOK_ARGS", "--ip=*")], &["start-notebook.py", "--ServerApp.port=9999"]);
+        assert_eq!(
+            command(&[("JUPYTER_PORT", "tcp://127.7.192.3:8888")], &["jupyter-lab"]),
+            usual
+        );
+        let own = command(
+            &[("NOTEBOOK_ARGS", "--ip=*")],
+            &["start-notebook.py", "--ServerApp.port=9999"],
+        );
         assert_eq!(
             own,
             "/p/venv/bin/python -m jupyterlab --no-browser --ServerApp.port=9999 --ip=127.7.1.9"
         );
-        assert_eq!(command(&[], &["jupyter", "--paths"]), "/p/venv/bin/python -m jupyter --paths");
+        assert_eq!(
+            command(&[], &["jupyter", "--paths"]),
+            "/p/venv/bin/python -m jupyter --paths"
+        );
         assert_eq!(command(&[], &["start.sh", "python3", "x.py"]), "python3 x.py");
     }
 
     #[test]
     fn a_port_of_a_service_is_none() {
-        let plan = planned(super::plan, &[("JUPYTER_PORT", "tcp://127.7.192.3:8888")], &[], &["start.sh"]).unwrap();
+        let plan = planned(
+            super::plan,
+            &[("JUPYTER_PORT", "tcp://127.7.192.3:8888")],
+            &[],
+            &["start.sh"],
+        )
+        .unwrap();
         assert_eq!(plan.set, [("JUPYTER_PORT".to_owned(), "8888".to_owned())]);
     }
 }

@@ -14,7 +14,10 @@ const ALONE: [(&str, &str); 12] = [
     ("controller.quorum.voters", "1@localhost:9093"),
     ("group.initial.rebalance.delay.ms", "0"),
     ("inter.broker.listener.name", "PLAINTEXT"),
-    ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT"),
+    (
+        "listener.security.protocol.map",
+        "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    ),
     ("listeners", "PLAINTEXT://:9092,CONTROLLER://:9093"),
     ("log.dirs", "/var/lib/kafka/data"),
     ("node.id", "1"),
@@ -76,7 +79,10 @@ pub(super) fn plan(situation: &Situation<'_>, words: &[String]) -> Result<Plan, 
 
 fn server(situation: &Situation<'_>) -> Result<Plan, String> {
     let properties = properties(situation);
-    let text = properties.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    let text = properties
+        .iter()
+        .map(|(name, value)| format!("{name}={value}\n"))
+        .collect();
     let cluster = situation.variable("CLUSTER_ID").unwrap_or(CLUSTER).to_owned();
     let mut format: Vec<String> = super::words(&["format", "--ignore-formatted", "-c", PROPERTIES, "-t"]);
     format.push(cluster);
@@ -84,7 +90,9 @@ fn server(situation: &Situation<'_>) -> Result<Plan, String> {
     if has("controller.quorum.bootstrap.servers") && !has("controller.quorum.voters") {
         format.push("--standalone".into());
     }
-    let heap = situation.variable("KAFKA_HEAP_OPTS").map_or_else(|| format!("-Xmx{}m", situation.heap(60, 384)), str::to_owned);
+    let heap = situation
+        .variable("KAFKA_HEAP_OPTS")
+        .map_or_else(|| format!("-Xmx{}m", situation.heap(60, 384)), str::to_owned);
     Ok(Plan {
         before: vec![
             Before::File(PROPERTIES.into(), text),
@@ -102,7 +110,13 @@ fn server(situation: &Situation<'_>) -> Result<Plan, String> {
 fn command(situation: &Situation<'_>, heap: &str, class: &str, arguments: &[String]) -> Vec<String> {
     let mut command = vec![situation.java()];
     command.extend(heap.split_whitespace().map(str::to_owned));
-    command.extend(situation.variable("KAFKA_OPTS").unwrap_or_default().split_whitespace().map(str::to_owned));
+    command.extend(
+        situation
+            .variable("KAFKA_OPTS")
+            .unwrap_or_default()
+            .split_whitespace()
+            .map(str::to_owned),
+    );
     if class == "kafka.Kafka" {
         command.push(format!("-Dlog4j2.configurationFile={LOGGING}"));
     }
@@ -133,7 +147,11 @@ fn properties(situation: &Situation<'_>) -> Vec<(String, String)> {
 
 /// `LOG_DIRS` is `log.dirs`; `__` stands for `_` and `___` for `-`, as in the image.
 fn property(name: &str) -> String {
-    let name = name.to_lowercase().replace("___", "-").replace("__", "\u{0}").replace('_', ".");
+    let name = name
+        .to_lowercase()
+        .replace("___", "-")
+        .replace("__", "\u{0}")
+        .replace('_', ".");
     name.replace('\u{0}', "_")
 }
 
@@ -141,7 +159,8 @@ fn property(name: &str) -> String {
 fn is_of_a_service(rest: &str) -> bool {
     let words: Vec<&str> = rest.split('_').collect();
     let linked = words.windows(2).any(|pair| {
-        matches!(pair, ["SERVICE", "HOST" | "PORT"]) || (pair[0] == "PORT" && pair[1].bytes().all(|byte| byte.is_ascii_digit()))
+        matches!(pair, ["SERVICE", "HOST" | "PORT"])
+            || (pair[0] == "PORT" && pair[1].bytes().all(|byte| byte.is_ascii_digit()))
     });
     linked || words.last() == Some(&"PORT")
 }
@@ -153,7 +172,9 @@ mod tests {
 
     fn written(environment: &[(&str, &str)]) -> (String, Plan) {
         let plan = planned(super::plan, environment, &[], &["/etc/kafka/docker/run"]).unwrap();
-        let Before::File(_, text) = plan.before[0].clone() else { panic!("{plan:?}") };
+        let Before::File(_, text) = plan.before[0].clone() else {
+            panic!("{plan:?}")
+        };
         (text, plan)
     }
 
@@ -176,26 +197,47 @@ mod tests {
             "a_b-c=x\nadvertised.listeners=PLAINTEXT://kafka.data.svc:9092\ncontroller.quorum.voters=7@127.7.1.9:9093\n\
              listeners=PLAINTEXT://127.7.1.9:9092,CONTROLLER://127.7.1.9:9093\nnode.id=7\n"
         );
-        assert!(plan.command.join(" ").starts_with("java -Xmx300m -Xms300m -Dlog4j2"), "{plan:?}");
+        assert!(
+            plan.command.join(" ").starts_with("java -Xmx300m -Xms300m -Dlog4j2"),
+            "{plan:?}"
+        );
         assert!(plan.command.ends_with(&["kafka.Kafka".into(), PROPERTIES.into()]));
     }
 
     #[test]
     fn without_variables_one_node_is_all() {
         let (text, plan) = written(&[("KAFKA_PORT", "tcp://127.7.192.3:9092")]);
-        assert!(text.contains("process.roles=broker,controller\n") && text.contains("advertised.listeners=PLAINTEXT://127.7.1.9:9092\n"));
-        let Before::Run(format) = &plan.before[2] else { panic!("{plan:?}") };
+        assert!(
+            text.contains("process.roles=broker,controller\n")
+                && text.contains("advertised.listeners=PLAINTEXT://127.7.1.9:9092\n")
+        );
+        let Before::Run(format) = &plan.before[2] else {
+            panic!("{plan:?}")
+        };
         assert!(format.command.join(" ").ends_with(&format!("-t {CLUSTER}")));
-        let (_, dynamic) = written(&[("KAFKA_CONTROLLER_QUORUM_BOOTSTRAP_SERVERS", "kafka-0:9093"), ("CLUSTER_ID", "abc")]);
-        let Before::Run(format) = &dynamic.before[2] else { panic!("{dynamic:?}") };
+        let (_, dynamic) = written(&[
+            ("KAFKA_CONTROLLER_QUORUM_BOOTSTRAP_SERVERS", "kafka-0:9093"),
+            ("CLUSTER_ID", "abc"),
+        ]);
+        let Before::Run(format) = &dynamic.before[2] else {
+            panic!("{dynamic:?}")
+        };
         assert!(format.command.join(" ").ends_with("-t abc --standalone"));
     }
 
     #[test]
     fn commands_ask_the_broker_of_their_pod() {
-        let plan = planned(super::plan, &[], &[], &["kafka-topics.sh", "--bootstrap-server", "localhost:9092", "--list"]).unwrap();
+        let plan = planned(
+            super::plan,
+            &[],
+            &[],
+            &["kafka-topics.sh", "--bootstrap-server", "localhost:9092", "--list"],
+        )
+        .unwrap();
         assert!(
-            plan.command.join(" ").ends_with("TopicCommand --bootstrap-server 127.7.1.9:9092 --list"),
+            plan.command
+                .join(" ")
+                .ends_with("TopicCommand --bootstrap-server 127.7.1.9:9092 --list"),
             "{plan:?}"
         );
     }

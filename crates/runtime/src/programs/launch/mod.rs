@@ -50,7 +50,10 @@ pub(super) struct Situation<'a> {
 impl Situation<'_> {
     /// A variable; an empty one counts as not set.
     pub fn variable(&self, name: &str) -> Option<&str> {
-        self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.environment
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// The variable, or what is in the file that `NAME_FILE` names, as the official images do with secrets.
@@ -69,7 +72,8 @@ impl Situation<'_> {
 
     /// The `java` program.
     pub fn java(&self) -> String {
-        self.variable("JAVA_HOME").map_or_else(|| "java".into(), |home| format!("{home}/bin/java"))
+        self.variable("JAVA_HOME")
+            .map_or_else(|| "java".into(), |home| format!("{home}/bin/java"))
     }
 
     /// Where the program's jars are.
@@ -91,7 +95,8 @@ impl Situation<'_> {
 
     /// A text in which this machine is the pod: `localhost` and `127.0.0.1`.
     pub fn own_host(&self, text: &str) -> String {
-        text.replace("localhost", &self.address).replace("127.0.0.1", &self.address)
+        text.replace("localhost", &self.address)
+            .replace("127.0.0.1", &self.address)
     }
 }
 
@@ -173,7 +178,9 @@ pub(crate) fn main(words: &[String]) -> ExitCode {
 type Refusal = (u8, String);
 
 fn planned(words: &[String]) -> Result<Plan, Refusal> {
-    let (name, rest) = words.split_first().ok_or((64, "which program is not said".to_owned()))?;
+    let (name, rest) = words
+        .split_first()
+        .ok_or((64, "which program is not said".to_owned()))?;
     let found = PLANNERS.iter().find(|(known, _)| known == name);
     let (_, planner) = found.ok_or_else(|| (64, format!("there is no program {name}")))?;
     let environment: BTreeMap<String, String> = std::env::vars_os()
@@ -190,7 +197,9 @@ fn planned(words: &[String]) -> Result<Plan, Refusal> {
         read: &|path| std::fs::read_to_string(path).ok(),
         names: &|path| {
             let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-            let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+            let mut names: Vec<String> = entries
+                .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                .collect();
             names.sort();
             names
         },
@@ -236,13 +245,19 @@ fn perform(plan: &Plan) -> Result<std::convert::Infallible, Refusal> {
         return Err((64, "there is nothing to run".into()));
     };
     let error = prepared(program, arguments, plan).exec();
-    let code = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
+    let code = if error.kind() == std::io::ErrorKind::NotFound {
+        127
+    } else {
+        126
+    };
     Err((code, format!("{program} cannot be started: {error}")))
 }
 
 fn prepared(program: &str, arguments: &[String], plan: &Plan) -> Command {
     let mut command = Command::new(OsString::from(program));
-    command.args(arguments).envs(plan.set.iter().map(|(name, value)| (name, value)));
+    command
+        .args(arguments)
+        .envs(plan.set.iter().map(|(name, value)| (name, value)));
     for name in plan.remove.iter().chain(&[CPU_LIMIT, MEMORY_LIMIT]) {
         command.env_remove(name);
     }
@@ -256,7 +271,11 @@ fn to_its_end(run: &Run, plan: &Plan) -> Result<(), Refusal> {
     let told = |error: std::io::Error| (1, format!("{program}: {error}"));
     let mut child = prepared(program, arguments, plan)
         .envs(run.set.iter().map(|(name, value)| (name, value)))
-        .stdin(if run.input.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdin(if run.input.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        })
         .spawn()
         .map_err(told)?;
     if let (Some(text), Some(mut input)) = (&run.input, child.stdin.take()) {
@@ -283,11 +302,16 @@ pub(super) mod tests {
         let exists = |path: &Path| there.iter().any(|known| Path::new(known) == path);
         let names = |path: &Path| {
             let below = there.iter().filter(|known| Path::new(known).parent() == Some(path));
-            below.filter_map(|known| Some(Path::new(known).file_name()?.to_string_lossy().into_owned())).collect()
+            below
+                .filter_map(|known| Some(Path::new(known).file_name()?.to_string_lossy().into_owned()))
+                .collect()
         };
         let situation = Situation {
             directory: "/p".into(),
-            environment: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            environment: environment
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             address: "127.7.1.9".into(),
             exists: &exists,
             packages: Some("/p/venv/lib/python3.11/site-packages".into()),
@@ -299,7 +323,8 @@ pub(super) mod tests {
 
     #[test]
     fn the_pods_address_is_read_of_its_hosts_file() {
-        let hosts = "# made\n127.0.0.1\tlocalhost\n127.7.1.9\tkafka-0.kafka.data.svc kafka-0 # own\n127.7.192.1\tkafka\n";
+        let hosts =
+            "# made\n127.0.0.1\tlocalhost\n127.7.1.9\tkafka-0.kafka.data.svc kafka-0 # own\n127.7.192.1\tkafka\n";
         let environment = |name: &str| BTreeMap::from([("HOSTNAME".to_owned(), name.to_owned())]);
         assert_eq!(own_address(&environment("kafka-0"), hosts), "127.7.1.9");
         assert_eq!(own_address(&environment("other"), hosts), "0.0.0.0");

@@ -10,7 +10,13 @@ pub(super) fn plan(situation: &Situation<'_>, words: &[String]) -> Result<Plan, 
     }
     let mut command = vec![situation.java(), format!("-Xmx{}m", situation.heap(60, 400))];
     for name in ["JAVA_OPTS", "JAVA_OPTS_APPEND"] {
-        command.extend(situation.variable(name).unwrap_or_default().split_whitespace().map(str::to_owned));
+        command.extend(
+            situation
+                .variable(name)
+                .unwrap_or_default()
+                .split_whitespace()
+                .map(str::to_owned),
+        );
     }
     command.extend(words.iter().cloned());
     command.extend(["-jar".to_owned(), format!("{}/{JAR}", situation.jars())]);
@@ -29,9 +35,16 @@ mod tests {
 
     #[test]
     fn both_of_its_servers_listen_at_the_pods_address() {
-        let environment = [("QUARKUS_HTTP_HOST", "0.0.0.0"), ("JAVA_OPTS_APPEND", "-Da=b"), ("JAVA_HOME", "/jvm")];
+        let environment = [
+            ("QUARKUS_HTTP_HOST", "0.0.0.0"),
+            ("JAVA_OPTS_APPEND", "-Da=b"),
+            ("JAVA_HOME", "/jvm"),
+        ];
         let plan = planned(super::plan, &environment, &[], &[]).unwrap();
-        assert_eq!(plan.command.join(" "), format!("/jvm/bin/java -Xmx400m -Da=b -jar /p/jars/{}", super::JAR));
+        assert_eq!(
+            plan.command.join(" "),
+            format!("/jvm/bin/java -Xmx400m -Da=b -jar /p/jars/{}", super::JAR)
+        );
         let names: Vec<&str> = plan.set.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["QUARKUS_HTTP_HOST", "QUARKUS_MANAGEMENT_HOST"]);
         let own = planned(super::plan, &[("QUARKUS_HTTP_HOST", "127.0.0.1")], &[], &[]).unwrap();
