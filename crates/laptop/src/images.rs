@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use stoke_model::units::people::elapsed;
 use stoke_runtime::java::Java;
-use stoke_runtime::{Image, ImageError, PrivateJava, Progress, Runtime, Runtimes, Stage, Version};
+use stoke_runtime::{Image, ImageError, PrivateJava, Program, Progress, Runtime, Runtimes, Stage, Version};
 use stoke_sandbox::{Input, Launcher, Mount, Root, Spec};
 
 use crate::error::{LaptopError, Outcome};
@@ -15,13 +15,20 @@ use crate::pod_images;
 use crate::rehearsal;
 use crate::report::{Reporter, say};
 
-/// Sees to it that an image can be run here: installs its Spark when that is missing, checks it when it is there. One that is no local Spark is
-/// fetched and unpacked.
+/// Sees to it that an image can be run here: installs its Spark or its program when that is missing, checks it when it is there. One that is
+/// neither is fetched and unpacked.
 ///
 /// # Errors
-/// When its Spark or a Java for it cannot be had, or the image.
+/// When its Spark, its program or a Java for it cannot be had, or the image.
 pub async fn ensure(home: &Home, image: &str, reporter: &mut dyn Reporter) -> Outcome<()> {
     let runtimes = Runtimes::new(home.root()).with_program(std::env::current_exe()?);
+    if let Some(program) = runtimes.program_of(image).map_err(image_failure)? {
+        return tokio::task::block_in_place(|| {
+            install_program(&runtimes, program, false, reporter)?;
+            let checked = runtimes.programs().image(image, program);
+            checked.map(drop).map_err(|error| image_failure(error.into()))
+        });
+    }
     if !pod_images::is_local_spark(&runtimes, image) {
         return pod_images::ensure(home, &runtimes, image, reporter).await;
     }
@@ -155,6 +162,29 @@ pub fn install(runtimes: &Runtimes, version: &Version, force: bool, reporter: &m
     let runtime = runtimes.install(version, force, &mut |progress| shown.show(progress, reporter));
     reporter.ends();
     runtime.map_err(install_failure)
+}
+
+/// Installs the program of a platform component, with its size and progress; finds it done when it is. Gives its directory.
+///
+/// # Errors
+/// When it cannot be installed, or there is no Java for it.
+pub fn install_program(
+    runtimes: &Runtimes,
+    program: &'static Program,
+    force: bool,
+    reporter: &mut dyn Reporter,
+) -> Outcome<PathBuf> {
+    let programs = runtimes.programs();
+    // Java is looked for first: there is no use in a download that cannot run.
+    programs.java(program).map_err(|error| image_failure(error.into()))?;
+    if let Some(bytes) = program.download().filter(|_| force || !programs.installed(program)) {
+        let text = format!("{}: {} MB to download, once", program.full_name(), bytes / 1_000_000);
+        say(&text, reporter);
+    }
+    let mut shown = Shown::new(&program.full_name());
+    let directory = programs.install(program, force, &mut |progress| shown.show(progress, reporter));
+    reporter.ends();
+    directory.map_err(install_failure)
 }
 
 /// Installs a Java of our own, with progress.

@@ -1,4 +1,4 @@
-//! Images of pods of the embedded cluster: names that map to a local Spark, and all others as images that are unpacked here.
+//! Images of pods of the embedded cluster: names that map to a local Spark or to a program of a component, and all others as images that are unpacked here.
 //!
 //! In: a name as a pod has it, credentials. Out: what the node needs of it. A name that the user's `images.yaml` or Spark's own names cover is a local Spark, as
 //! [`RuntimeImages`] has it; any other is asked of the [`Machine`]: Stoke's own store, a layout, an archive, a registry.
@@ -68,6 +68,11 @@ pub fn is_local_spark(runtimes: &Runtimes, image: &str) -> bool {
         runtimes.version_of(image),
         Err(ImageError::Unmapped { .. } | ImageError::InvalidName(_))
     )
+}
+
+/// Whether a name stands for a program of this machine, a local Spark or one of a component.
+fn is_local(runtimes: &Runtimes, image: &str) -> bool {
+    !matches!(runtimes.program_of(image), Ok(None)) || is_local_spark(runtimes, image)
 }
 
 /// What to do besides what an error says.
@@ -233,7 +238,7 @@ impl PodImages {
 
 impl Images for PodImages {
     fn present(&self, image: &str) -> Result<Option<Image>, Refused> {
-        if is_local_spark(&self.runtimes, image) {
+        if is_local(&self.runtimes, image) {
             return self.local.present(image);
         }
         let found = Handle::current().block_on(self.machine.present(image, &Quiet));
@@ -242,13 +247,17 @@ impl Images for PodImages {
     }
 
     fn pull(&self, image: &str, secrets: &[PullSecret]) -> Result<Image, Refused> {
-        if is_local_spark(&self.runtimes, image) {
+        if is_local(&self.runtimes, image) {
             return self.local.pull(image, secrets);
         }
         let pulled = Handle::current().block_on(self.machine.pull(image, &texts(secrets), &Quiet));
         pulled
             .map(|ready| self.image(ready))
             .map_err(|error| self.refused(image, &error))
+    }
+
+    fn to_download(&self, image: &str) -> Option<String> {
+        self.local.to_download(image)
     }
 
     fn tree(&self, image: &str, found: &Image, viewer: &Viewer, secrets: &[PullSecret]) -> Result<Tree, Refused> {

@@ -60,6 +60,9 @@ pub enum ImageError {
     /// No suitable Java.
     #[error("{0}")]
     Java(#[from] JavaError),
+    /// An image of a platform component.
+    #[error("{0}")]
+    Program(#[from] crate::programs::ProgramError),
 }
 
 impl ImageError {
@@ -74,6 +77,7 @@ impl ImageError {
             ImageError::NotASpark { .. } => "stoke::runtime::not-a-spark",
             ImageError::Launch { .. } => "stoke::runtime::launch",
             ImageError::Java(error) => error.code(),
+            ImageError::Program(error) => error.code(),
         }
     }
 }
@@ -88,10 +92,12 @@ fn how_to_map(image: &str, mapping: &std::path::Path) -> String {
 
 /// An installed runtime that differs from what was installed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("Spark {version} is damaged: {} {problem}; `stoke runtime install {version} --force` installs it again", .file.display())]
+#[error("{what} is damaged: {} {problem}; `stoke runtime install {name} --force` installs it again", .file.display())]
 pub struct Corruption {
-    /// The runtime's version.
-    pub version: Version,
+    /// What it is: `Spark 4.1.4`.
+    pub what: String,
+    /// What it is called in commands: `4.1.4`.
+    pub name: String,
     pub file: PathBuf,
     /// What is wrong with it.
     pub problem: String,
@@ -166,25 +172,25 @@ fn java_fix(minimum: u32) -> String {
 pub enum InstallError {
     /// No Python at all.
     #[error(
-        "Python 3 is needed to install Spark and was not found.\nInstall it with `{}`.",
+        "Python 3 is needed for the installation and was not found.\nInstall it with `{}`.",
         python_fix("python3 python3-venv", "python")
     )]
     PythonMissing,
     /// Python is too old for this Spark.
     #[error(
-        "Spark {version} needs Python {}.{} or newer; found only {found}.\nInstall a newer Python (or name one with STOKE_PYTHON), or use an older Spark.",
+        "{what} needs Python {}.{} or newer; found only {found}.\nInstall a newer Python (or name one with STOKE_PYTHON); older Sparks need less.",
         .minimum.0, .minimum.1
     )]
     PythonTooOld {
-        /// The Spark version.
-        version: String,
+        /// What was to be installed: `Spark 4.1.4`.
+        what: String,
         /// The oldest Python that will do.
         minimum: (u32, u32),
         /// Those found, with their places.
         found: String,
     },
     /// The `venv` or `ensurepip` module is missing.
-    #[error("{} has no module `{module}`, which makes the private environment Spark is put into.\nInstall it with `{}`.", .python.display(), python_fix("python3-venv", "python"))]
+    #[error("{} has no module `{module}`, which makes the private environment that packages are put into.\nInstall it with `{}`.", .python.display(), python_fix("python3-venv", "python"))]
     VenvMissing {
         python: PathBuf,
         /// The missing module.
@@ -192,18 +198,36 @@ pub enum InstallError {
     },
     /// The package index could not be reached.
     #[error(
-        "Spark {version} is not installed, and the package index cannot be reached: {cause}.\nCheck the network, or the index and proxy pip uses (`pip config list`); an existing installation can be used with SPARK_HOME."
+        "{what} is not installed, and the package index cannot be reached: {cause}.\nCheck the network, or the index and proxy pip uses (`pip config list`); an existing Spark can be used with SPARK_HOME."
     )]
     NoNetwork {
-        /// What was to be installed.
-        version: String,
+        /// What was to be installed: `Spark 4.1.4`.
+        what: String,
         /// pip's own words.
         cause: String,
+    },
+    /// A repository of Maven's layout does not give a file.
+    #[error(
+        "{what} is not installed: {url} cannot be fetched: {cause}.\nCheck the network; STOKE_MAVEN_REPOSITORY names another repository of Maven's layout."
+    )]
+    NoArtifact {
+        /// What was to be installed.
+        what: String,
+        /// The file.
+        url: String,
+        cause: String,
+    },
+    /// It is made for other machines.
+    #[error("{what} cannot be installed on this machine: {reason}.\nRun it on a real cluster, or on x86_64.")]
+    NotForThisMachine {
+        /// What was to be installed.
+        what: String,
+        reason: String,
     },
     /// The index has no such version.
     #[error("the package index has no {package} {version}{}.", instead(.near))]
     NoSuchVersion {
-        package: &'static str,
+        package: String,
         /// The version asked for.
         version: String,
         /// Versions it has, nearest first.
@@ -221,7 +245,7 @@ pub enum InstallError {
         "{package} {version} as downloaded does not have the expected SHA-256 and was not installed.\n{detail}\nIf a mirror serves altered files, ask its owner; otherwise try again."
     )]
     Checksum {
-        package: &'static str,
+        package: String,
         version: String,
         /// pip's own words.
         detail: String,
@@ -229,7 +253,7 @@ pub enum InstallError {
     /// pip failed for another reason.
     #[error("installing {package} {version} failed (pip exited with {status}):\n{output}")]
     Pip {
-        package: &'static str,
+        package: String,
         version: String,
         /// The exit status.
         status: String,
@@ -260,7 +284,8 @@ impl InstallError {
             InstallError::PythonMissing => "stoke::python::missing",
             InstallError::PythonTooOld { .. } => "stoke::python::too-old",
             InstallError::VenvMissing { .. } => "stoke::python::no-venv",
-            InstallError::NoNetwork { .. } => "stoke::runtime::no-network",
+            InstallError::NoNetwork { .. } | InstallError::NoArtifact { .. } => "stoke::runtime::no-network",
+            InstallError::NotForThisMachine { .. } => "stoke::runtime::not-for-this-machine",
             InstallError::NoSuchVersion { .. } => "stoke::runtime::no-such-version",
             InstallError::DiskFull { .. } => "stoke::runtime::disk-full",
             InstallError::Checksum { .. } => "stoke::runtime::checksum",

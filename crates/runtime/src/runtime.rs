@@ -9,6 +9,7 @@ use crate::java::{self, Java, Places};
 use crate::known;
 use crate::launch::Launch;
 use crate::mapping::{Mapping, Rule};
+use crate::programs::{Program, Programs};
 use crate::reference::{Meaning, Reference};
 use crate::version::Version;
 
@@ -155,6 +156,22 @@ impl Runtimes {
     /// The directory of everything this room keeps.
     pub fn directory(&self) -> PathBuf {
         self.home.join("runtimes")
+    }
+
+    /// The programs that images of platform components mean.
+    pub fn programs(&self) -> Programs {
+        Programs::new(self.directory(), self.program.clone())
+    }
+
+    /// The program that an image means; none for an image of Spark, for one of neither, and where the user's file says what it means.
+    ///
+    /// # Errors
+    /// A wrong mapping file, and a component of which the catalogue has another version.
+    pub fn program_of(&self, image: &str) -> Result<Option<&'static Program>, ImageError> {
+        match Mapping::load(&self.mapping_file())?.find(image) {
+            Some(_) => Ok(None),
+            None => Ok(Programs::of(image)?),
+        }
     }
 
     /// What an image name means on this machine: the Spark version, or a rule of the user's.

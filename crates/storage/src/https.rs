@@ -93,6 +93,30 @@ pub async fn fetch(url: &str, most: usize) -> Result<Vec<u8>, String> {
     }
 }
 
+/// What is at a URL of HTTP or HTTPS, given piece by piece as it comes.
+///
+/// # Errors
+/// A server that does not answer or falls silent, an answer that is not a success, a piece that is refused: why, in words.
+pub async fn fetch_pieces(url: &str, take: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<(), String> {
+    let client = https().map_err(|error| error.to_string())?;
+    let mut request = HttpRequest::new(HttpRequestBody::empty());
+    *request.uri_mut() = url.parse().map_err(|error| format!("{error}"))?;
+    let answer = client.execute(request).await.map_err(|error| whole(&error))?;
+    let status = answer.status();
+    if !status.is_success() {
+        return Err(format!("the answer is {status}"));
+    }
+    let mut body = answer.into_body();
+    loop {
+        let next = tokio::time::timeout(ANSWER, body.frame()).await;
+        let next = next.map_err(|_| format!("nothing came for {} s", ANSWER.as_secs()))?;
+        let Some(frame) = next else { return Ok(()) };
+        if let Ok(piece) = frame.map_err(|error| whole(&error))?.into_data() {
+            take(&piece)?;
+        }
+    }
+}
+
 /// An error with what it came from.
 fn whole(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -5,7 +5,7 @@
 //! - [`Access`]: endpoint, credentials and path style, from variables of the environment and from Spark's keys
 //! - [`StorageError`]: the place, the cause and the fix
 //! - `Place`, `Objects` (feature `objects`): an open place, for asynchronous code and for threads
-//! - `open`, `https`, `connector`, `fetch` (feature `connect`): the way to the clouds and to any server over HTTPS, with the policy of trying again
+//! - `open`, `https`, `connector`, `fetch`, `fetch_pieces` (feature `connect`): the way to the clouds and to any server over HTTPS, with the policy of trying again
 //!
 //! Never: credentials in messages, a cloud's own client library, or a second try of what its caller tries again.
 
@@ -31,7 +31,7 @@ pub use error::{StorageError, Verb};
 #[cfg(feature = "connect")]
 pub use connect::{Files, open, open_files};
 #[cfg(feature = "connect")]
-pub use https::{Connector, HttpClient, HttpRequestBody, connector, fetch, https};
+pub use https::{Connector, HttpClient, HttpRequestBody, connector, fetch, fetch_pieces, https};
 #[cfg(feature = "objects")]
 pub use objects::{Objects, Pieces};
 #[cfg(feature = "objects")]

@@ -132,4 +132,9 @@ pub trait Images: Send + Sync + 'static {
         let _ = (found, viewer, secrets);
         Err(Refused::Image(format!("image {image:?} has no file tree of its own")))
     }
+
+    /// What [`Images::pull`] will download, in words for an event; none when that is not known.
+    fn to_download(&self, _image: &str) -> Option<String> {
+        None
+    }
 }

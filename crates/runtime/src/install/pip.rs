@@ -12,21 +12,37 @@ use crate::error::InstallError;
 use crate::version::index_version;
 
 /// One package to install.
-pub(super) struct Requirement {
+pub(crate) struct Requirement {
     /// Its name.
-    pub package: &'static str,
+    pub package: String,
     /// Its version, as Spark names it.
     pub version: String,
     /// The accepted SHA-256, in hexadecimal; none to accept what the index gives.
-    pub sha256: Option<Vec<&'static str>>,
+    pub sha256: Option<Vec<String>>,
+    /// When it is needed (`python_full_version < '3.11'`); empty for always.
+    pub marker: String,
+}
+
+impl Requirement {
+    /// A package that is always needed.
+    pub fn new(package: &str, version: impl Into<String>, sha256: Option<&[&str]>) -> Requirement {
+        Requirement {
+            package: package.to_owned(),
+            version: version.into(),
+            sha256: sha256.map(|accepted| accepted.iter().map(|sha256| (*sha256).to_owned()).collect()),
+            marker: String::new(),
+        }
+    }
 }
 
 /// An installation by pip.
-pub(super) struct Pip {
+pub(crate) struct Pip {
     /// The Python whose environment is filled.
     pub python: PathBuf,
     /// Where the list of requirements, the report, the log and temporary files go.
     pub directory: PathBuf,
+    /// What is installed, for messages: `Spark 4.1.4`.
+    pub what: String,
     /// What to install; the first is the one that matters.
     pub requirements: Vec<Requirement>,
     /// Bytes to download, where known.
@@ -40,7 +56,7 @@ impl Pip {
     /// Runs pip and gives the SHA-256 of the first package, as pip reports it.
     ///
     /// pip gets the lock's file as its standard input: should this process be killed, the lock stays taken until pip has ended too.
-    pub(super) fn install(
+    pub(crate) fn install(
         &self,
         lock: &File,
         progress: &mut dyn FnMut(Progress),
@@ -123,6 +139,9 @@ impl Pip {
     fn list(&self) -> String {
         let line = |requirement: &Requirement| {
             let mut line = format!("{}=={}", requirement.package, index_version(&requirement.version));
+            if !requirement.marker.is_empty() {
+                line.push_str(&format!(" ; {}", requirement.marker));
+            }
             for sha256 in requirement.sha256.iter().flatten() {
                 line.push_str(&format!(" --hash=sha256:{sha256}"));
             }
@@ -171,7 +190,8 @@ impl Pip {
     /// What a failure means.
     fn failure(&self, status: ExitStatus, log: &str) -> InstallError {
         let first = self.requirements.first();
-        let (package, version) = first.map_or(("", String::new()), |first| (first.package, first.version.clone()));
+        let (package, version) =
+            first.map_or_else(Default::default, |first| (first.package.clone(), first.version.clone()));
         let line = |words: &str| {
             log.lines()
                 .find(|line| line.contains(words))
@@ -209,7 +229,7 @@ impl Pip {
         ];
         if let Some(cause) = unreachable.iter().find_map(|words| line(words)) {
             return InstallError::NoNetwork {
-                version,
+                what: self.what.clone(),
                 cause: the_cause(&cause),
             };
         }
@@ -227,7 +247,7 @@ impl Pip {
             // pip says this of an index that it could not ask and did not ask again.
             if have.is_empty() {
                 return InstallError::NoNetwork {
-                    version,
+                    what: self.what.clone(),
                     cause: "it lists no version at all".into(),
                 };
             }
@@ -254,8 +274,8 @@ impl Pip {
 
     fn reported_sha256(&self, report: &[u8]) -> Option<String> {
         let report: Report = serde_json::from_slice(report).ok()?;
-        let first = self.requirements.first()?.package;
-        let item = report.install.into_iter().find(|item| item.metadata.name == first)?;
+        let first = &self.requirements.first()?.package;
+        let item = report.install.into_iter().find(|item| item.metadata.name == *first)?;
         item.download_info.archive_info?.hashes?.sha256
     }
 }
@@ -341,14 +361,11 @@ mod tests {
     use std::os::unix::process::ExitStatusExt;
 
     fn pip() -> Pip {
-        let requirement = |package, version: &str, sha256| Requirement {
-            package,
-            version: version.into(),
-            sha256: Some(vec![sha256]),
-        };
+        let requirement = |package, version: &str, sha256| Requirement::new(package, version, Some(&[sha256]));
         Pip {
             python: "/nonexistent/python".into(),
             directory: "/srv/runtimes/4.1.9".into(),
+            what: "Spark 4.1.9".into(),
             requirements: vec![
                 requirement("pyspark", "4.1.9", "aa"),
                 requirement("py4j", "0.10.9.9", "bb"),
@@ -363,11 +380,16 @@ mod tests {
             pip().list(),
             "pyspark==4.1.9 --hash=sha256:aa\npy4j==0.10.9.9 --hash=sha256:bb\n"
         );
-        let requirements = vec![Requirement {
-            package: "pyspark",
-            version: "4.2.0-preview2".into(),
-            sha256: None,
-        }];
+        let marked = Requirement {
+            marker: "python_full_version < '3.11'".into(),
+            ..Requirement::new("tomli", "2.0", Some(&["cc", "dd"]))
+        };
+        let requirements = vec![marked];
+        assert_eq!(
+            Pip { requirements, ..pip() }.list(),
+            "tomli==2.0 ; python_full_version < '3.11' --hash=sha256:cc --hash=sha256:dd\n"
+        );
+        let requirements = vec![Requirement::new("pyspark", "4.2.0-preview2", None)];
         let unpinned = Pip { requirements, ..pip() };
         assert!(!unpinned.pinned());
         assert_eq!(unpinned.list(), "pyspark==4.2.0.dev2\n");

@@ -33,8 +33,8 @@ print(json.dumps({
 
 /// Finds a Python of at least `minimum`: `STOKE_PYTHON` alone if set, else `python3`, the numbered ones from new to old, `python`.
 ///
-/// `version` is used in messages. Errors: none there, all too old, modules missing.
-pub fn find(minimum: (u32, u32), version: &str) -> Result<Interpreter, InstallError> {
+/// `what` it is for is used in messages. Errors: none there, all too old, modules missing.
+pub fn find(minimum: (u32, u32), what: &str) -> Result<Interpreter, InstallError> {
     let names: Vec<String> = match std::env::var("STOKE_PYTHON").ok().filter(|name| !name.is_empty()) {
         Some(own) => vec![own],
         None => std::iter::once("python3".to_owned())
@@ -52,11 +52,11 @@ pub fn find(minimum: (u32, u32), version: &str) -> Result<Interpreter, InstallEr
             found.push(python);
         }
     }
-    Err(refusal(&found, minimum, version))
+    Err(refusal(&found, minimum, what))
 }
 
 /// Why none of those found will do.
-fn refusal(found: &[Interpreter], minimum: (u32, u32), version: &str) -> InstallError {
+fn refusal(found: &[Interpreter], minimum: (u32, u32), what: &str) -> InstallError {
     if let Some(python) = found.iter().find(|python| python.version >= minimum) {
         return InstallError::VenvMissing {
             python: python.executable.clone(),
@@ -75,7 +75,7 @@ fn refusal(found: &[Interpreter], minimum: (u32, u32), version: &str) -> Install
         )
     });
     InstallError::PythonTooOld {
-        version: version.to_owned(),
+        what: what.to_owned(),
         minimum,
         found: told.collect::<Vec<_>>().join(", "),
     }
@@ -119,7 +119,7 @@ mod tests {
             ),
         ];
         for (found, code, text) in cases {
-            let error = refusal(&found, (3, 10), "4.1.4");
+            let error = refusal(&found, (3, 10), "Spark 4.1.4");
             assert_eq!(error.code(), code);
             assert!(cfg!(target_os = "macos") || error.to_string().contains(text), "{error}");
         }

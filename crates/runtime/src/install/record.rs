@@ -166,14 +166,15 @@ impl Record {
 
     fn corruption(&self, file: PathBuf, problem: String) -> Corruption {
         Corruption {
-            version: self.version.clone(),
+            what: format!("Spark {}", self.version),
+            name: self.version.to_string(),
             file,
             problem,
         }
     }
 }
 
-fn unreadable(error: &std::io::Error) -> String {
+pub(crate) fn unreadable(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "is missing".into(),
         _ => format!("cannot be read: {error}"),
@@ -216,7 +217,7 @@ pub(crate) fn packages(environment: &Path) -> Result<PathBuf, InstallError> {
     })
 }
 
-fn sha256(path: &Path) -> std::io::Result<String> {
+pub(crate) fn sha256(path: &Path) -> std::io::Result<String> {
     Ok(digest(path)?.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
