@@ -61,13 +61,6 @@ impl Images for RuntimeImages {
             .map(converted)
             .map_err(|error| refused(&error))
     }
-}
-
-fn refused(error: &ImageError) -> Refused {
-    match error {
-        ImageError::InvalidName(_) => Refused::Name(error.to_string()),
-        _ => Refused::Image(error.to_string()),
-    }
 
     fn to_download(&self, image: &str) -> Option<String> {
         let program = self.program(image).ok()??;
@@ -77,6 +70,13 @@ fn refused(error: &ImageError) -> Refused {
             program.full_name(),
             bytes / 1_000_000
         ))
+    }
+}
+
+fn refused(error: &ImageError) -> Refused {
+    match error {
+        ImageError::InvalidName(_) => Refused::Name(error.to_string()),
+        _ => Refused::Image(error.to_string()),
     }
 }
 
@@ -91,6 +91,7 @@ fn of_program(image: ProgramImage) -> Image {
         group: image.group,
         mounts: image.mounts.into_iter().map(bound).collect(),
         writable: image.writable,
+        ..Image::default()
     }
 }
 
