@@ -88,13 +88,13 @@ fn files(context: &Context) -> Result<(), Failed> {
         &text(&told),
         &[
             "platform-reference",
-            "broken.yaml:23:12",
+            "broken.yaml:24:12",
             "did you mean `files`?",
             "1 error",
         ],
     )?;
     let told = run(&["platform", "check", "-f", "broken.yaml", "--output", "json"])?;
-    expect_parts(&text(&told), &["\"complaints\"", "\"line\": 23"])?;
+    expect_parts(&text(&told), &["\"complaints\"", "\"line\": 24"])?;
 
     let app = std::fs::read_to_string(repository().join("examples/pi.yaml"))?;
     let app = app.replacen(
@@ -258,7 +258,13 @@ fn names(up: &Up, namespace: &str) -> Result<Vec<String>, Failed> {
     let kinds = "configmap,service,serviceaccount,pvc,deployment,statefulset,role,rolebinding,networkpolicy,poddisruptionbudget,pod,replicaset";
     let output = up.kubectl(&["get", kinds, "-n", namespace, "-o", "name"]).output()?;
     let all = String::from_utf8_lossy(&output.stdout);
-    let of_all = ["configmap/kube-root-ca.crt", "serviceaccount/default"];
+    // What every namespace of the embedded cluster has.
+    let of_all = [
+        "configmap/kube-root-ca.crt",
+        "serviceaccount/default",
+        "serviceaccount/spark-operator-spark",
+        "rolebinding.rbac.authorization.k8s.io/stoke-spark",
+    ];
     Ok(all
         .lines()
         .filter(|name| !of_all.contains(name))
