@@ -80,7 +80,18 @@ fn others(path: &str, value: &Value) -> Vec<Value> {
         .map(|word| json!(word))
         .collect();
     if path.contains(".after[") {
-        all.extend(["stream", "pg", "schedules", "lab", "lab-legacy", "lab-cloud"].map(|name| json!(name)));
+        all.extend(
+            [
+                "stream",
+                "pg",
+                "schedules",
+                "lab",
+                "lab-legacy",
+                "lab-more",
+                "lab-cloud",
+            ]
+            .map(|name| json!(name)),
+        );
     }
     if path.contains(".without[") {
         all.push(json!("lab-legacy"));
