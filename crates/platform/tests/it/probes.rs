@@ -21,21 +21,23 @@ fn a_metastore_is_ready_when_it_lists_its_databases() {
         .find(|object| object["kind"] == "Deployment" && object["metadata"]["name"] == "metastore")
         .unwrap();
     let probe = &deployment["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["exec"]["command"];
-    let probe: Vec<&str> = probe
+    // A port that is free here; the metastore's own may be taken.
+    let listener = TcpListener::bind((ADDRESS, 0)).unwrap();
+    let port = format!("/{}", listener.local_addr().unwrap().port());
+    let probe: Vec<String> = probe
         .as_array()
         .unwrap()
         .iter()
-        .map(|part| part.as_str().unwrap())
+        .map(|part| part.as_str().unwrap().replace("/9083", &port))
         .collect();
     let ask = || {
-        let output = Command::new(probe[0])
+        let output = Command::new(&probe[0])
             .args(&probe[1..])
             .env("POD_IP", ADDRESS)
             .output()
             .unwrap();
         output.status.code()
     };
-    assert_ne!(ask(), Some(0), "no one listens");
 
     // Thrift's binary protocol: version and type, name, number, then the result's fields.
     let answer = |kind: u8, field: [u8; 3]| {
@@ -66,7 +68,6 @@ fn a_metastore_is_ready_when_it_lists_its_databases() {
             false,
         ),
     ];
-    let listener = TcpListener::bind((ADDRESS, 9083)).unwrap();
     for (what, bytes, is_ready) in cases {
         let listener = listener.try_clone().unwrap();
         let server = thread::spawn(move || {
@@ -82,4 +83,6 @@ fn a_metastore_is_ready_when_it_lists_its_databases() {
         assert_eq!(&asked[8..25], b"get_all_databases");
         assert_eq!(asked[29], 0);
     }
+    drop(listener);
+    assert_ne!(ask(), Some(0), "no one listens");
 }

@@ -88,13 +88,13 @@ fn files(context: &Context) -> Result<(), Failed> {
         &text(&told),
         &[
             "platform-reference",
-            "broken.yaml:23:12",
+            "broken.yaml:24:12",
             "did you mean `files`?",
             "1 error",
         ],
     )?;
     let told = run(&["platform", "check", "-f", "broken.yaml", "--output", "json"])?;
-    expect_parts(&text(&told), &["\"complaints\"", "\"line\": 23"])?;
+    expect_parts(&text(&told), &["\"complaints\"", "\"line\": 24"])?;
 
     let app = std::fs::read_to_string(repository().join("examples/pi.yaml"))?;
     let app = app.replacen(
@@ -170,14 +170,15 @@ fn admitted(context: &Context) -> Result<(), Failed> {
     with_definitions(&up)?;
     let work = tempfile::tempdir()?;
     let whole = repository().join("crates/platform/tests/it/full.yaml");
-    let (mut objects, mut pods) = (0, 0);
-    for (at, profile) in ["baseline", "restricted", "openshift"].iter().enumerate() {
+    let (mut objects, mut pods, mut rounds) = (0, 0, 0);
+    for profile in ["baseline", "restricted", "openshift"] {
         for (file, environments) in [
             (PathBuf::from(lakehouse()), vec!["local", "prod"]),
             (whole.clone(), vec![""]),
         ] {
             for environment in environments {
-                let namespace = format!("dry-{at}-{}", objects % 97);
+                let namespace = format!("dry-{rounds}");
+                rounds += 1;
                 let text = std::fs::read_to_string(&file)?
                     .replace("security: restricted", &format!("security: {profile}"))
                     .replace("monitors: true", "monitors: false");
@@ -199,7 +200,7 @@ fn admitted(context: &Context) -> Result<(), Failed> {
                 let level = of_namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"].clone();
                 assert_eq!(
                     level,
-                    if *profile == "baseline" {
+                    if profile == "baseline" {
                         "baseline"
                     } else {
                         "restricted"
@@ -257,7 +258,13 @@ fn names(up: &Up, namespace: &str) -> Result<Vec<String>, Failed> {
     let kinds = "configmap,service,serviceaccount,pvc,deployment,statefulset,role,rolebinding,networkpolicy,poddisruptionbudget,pod,replicaset";
     let output = up.kubectl(&["get", kinds, "-n", namespace, "-o", "name"]).output()?;
     let all = String::from_utf8_lossy(&output.stdout);
-    let of_all = ["configmap/kube-root-ca.crt", "serviceaccount/default"];
+    // What every namespace of the embedded cluster has.
+    let of_all = [
+        "configmap/kube-root-ca.crt",
+        "serviceaccount/default",
+        "serviceaccount/spark-operator-spark",
+        "rolebinding.rbac.authorization.k8s.io/stoke-spark",
+    ];
     Ok(all
         .lines()
         .filter(|name| !of_all.contains(name))
@@ -265,15 +272,15 @@ fn names(up: &Up, namespace: &str) -> Result<Vec<String>, Failed> {
         .collect())
 }
 
+/// Its images are nowhere: nothing is fetched, and what is asked of the cluster is the same.
 const SMALL: &str = "name: small
 namespace: small
 components:
   files: {kind: object-store, bucket: small-data, role: 'arn:aws:iam::1:role/x'}
-  lake: {kind: nessie, store: files, config: {quarkus.log.level: INFO}}
-  history: {kind: history-server, store: files}
-environments:
-  other: {components: {lake: {config: {quarkus.log.level: DEBUG}}}}
+  lake: {kind: nessie, store: files, image: 'registry.invalid/nessie:1', config: {quarkus.log.level: INFO}}
+  history: {kind: history-server, store: files, image: 'registry.invalid/stoke:1'}
 ";
+const HISTORY: &str = "  history: {kind: history-server, store: files, image: 'registry.invalid/stoke:1'}\n";
 
 struct World {
     up: Up,
@@ -356,7 +363,7 @@ fn life(context: &Context) -> Result<(), Failed> {
             .output()?,
         0,
     )?;
-    world.file(&SMALL.replace("  history: {kind: history-server, store: files}\n", ""))?;
+    world.file(&SMALL.replace(HISTORY, ""))?;
     expect_parts(
         &world.run(&["diff"], 1)?,
         &["- Deployment history", "- ServiceAccount history"],
@@ -372,9 +379,10 @@ fn life(context: &Context) -> Result<(), Failed> {
     assert!(left.contains(&"configmap/of-others".to_owned()), "{left:?}");
 
     // A change that does not come to work is undone: its image is not there.
-    let broken = SMALL
-        .replace("  history: {kind: history-server, store: files}\n", "")
-        .replace("INFO}}\n", "INFO}, image: 'registry.invalid/no-such:1'}\n  more: {kind: nessie, store: files, image: 'registry.invalid/no-such:1'}\n");
+    let broken = SMALL.replace(HISTORY, "").replace(
+        "INFO}}\n",
+        "DEBUG}}\n  more: {kind: nessie, store: files, image: 'registry.invalid/no-such:1'}\n",
+    );
     world.file(&broken)?;
     let told = world.run(&["apply", "--timeout", "3s"], 3)?;
     expect_parts(
@@ -385,7 +393,7 @@ fn life(context: &Context) -> Result<(), Failed> {
             "Deployment more removed",
         ],
     )?;
-    world.file(&SMALL.replace("  history: {kind: history-server, store: files}\n", ""))?;
+    world.file(&SMALL.replace(HISTORY, ""))?;
     expect_parts(&world.run(&["diff"], 0)?, &["the cluster is as the file says"])?;
 
     // What the API server refuses changes nothing: here a quota that no pod template meets, there an object that is not ours.
@@ -416,7 +424,7 @@ fn life(context: &Context) -> Result<(), Failed> {
 /// What keeps data goes only when that is said.
 fn volumes(world: &World) -> Result<(), Failed> {
     let up = &world.up;
-    world.file("name: small\nnamespace: small\ncomponents:\n  stream: {kind: kafka, storage: {size: 1Gi}}\n")?;
+    world.file("name: small\nnamespace: small\ncomponents:\n  stream: {kind: kafka, image: 'registry.invalid/kafka:1', storage: {size: 1Gi}}\n")?;
     world.run(&["apply", "--no-wait"], 0)?;
     let is_there = || {
         let all = names(up, "small").unwrap_or_default();

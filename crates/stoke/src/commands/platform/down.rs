@@ -207,8 +207,13 @@ async fn others(client: &Client, namespace: &str) -> Outcome<Vec<String>> {
     all.extend(named::<Secret>(client, namespace).await?);
     all.extend(named::<Service>(client, namespace).await?);
     all.extend(named::<PersistentVolumeClaim>(client, namespace).await?);
-    let maps = named::<ConfigMap>(client, namespace).await?;
-    all.extend(maps.into_iter().filter(|name| name != "ConfigMap kube-root-ca.crt"));
+    all.extend(named::<ConfigMap>(client, namespace).await?);
+    // What every namespace has, of Kubernetes and of the embedded cluster.
+    let of_all = [
+        "ConfigMap kube-root-ca.crt".to_owned(),
+        format!("Secret {}", stoke_laptop::object_store::SECRET),
+    ];
+    all.retain(|name| !of_all.contains(name));
     let applications: Api<stoke_model::crd::SparkApplication> = Api::namespaced(client.clone(), namespace);
     match applications.list(&ListParams::default()).await {
         Ok(list) => all.extend(list.iter().map(|one| format!("SparkApplication {}", one.name_any()))),
