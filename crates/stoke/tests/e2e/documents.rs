@@ -11,14 +11,16 @@ use libtest_mimic::{Failed, Trial};
 use crate::common::{Context, VERSIONS, expect_code, full, program, repository, stoke};
 
 /// Those whose commands take seconds, and the README; the others are executed in tier `full`.
-const BY_DEFAULT: [&str; 8] = [
+const BY_DEFAULT: [&str; 10] = [
     "README.md",
     "advisories.md",
     "check-metrics.md",
     "check.md",
     "compare-data.md",
+    "migrate-from-helm.md",
     "objectives.md",
     "policy.md",
+    "presets.md",
     "release.md",
 ];
 

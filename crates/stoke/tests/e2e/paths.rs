@@ -17,7 +17,7 @@ const RUNS: [(&str, &str); 6] = [
     ("etl", "35 rows of revenue written"),
     (
         "data-engineering",
-        "1000 customers written to /data/customers, 60 changes set aside",
+        "1000 customers written to /data/customers, 62 changes set aside",
     ),
     (
         "ml",
