@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::Path;
 use crate::preset::{Resolved, shown};
 
-/// The text.
+/// What someone who opens the directory reads first.
 pub(super) fn text(path: Path, name: &str, preset: &Resolved) -> String {
     let mut text = format!(
         "# {name}\n\nThis job {}. It began as the golden path `{}` of Stoke.\n\n",

@@ -49,7 +49,7 @@ pub fn apply(source: &Arc<Source>, resolved: &Resolved, which: Option<&str>) -> 
     if has_errors(&unread) {
         return Err(unread);
     }
-    let document = chosen(source, &documents, resolved, which).map_err(|found| vec![found])?;
+    let document = chosen(source, &documents, resolved, which)?;
     let path = document.spec_path();
     let (mut missing, mut added, mut kept, mut wrong) = (Value::Object(Map::new()), Vec::new(), Vec::new(), Vec::new());
     let mut wanted = document.value.clone();
@@ -139,13 +139,16 @@ pub fn apply(source: &Arc<Source>, resolved: &Resolved, which: Option<&str>) -> 
     })
 }
 
-/// The application that is meant.
+/// The application that is meant: the one of the preset's kind, or the one of a name among several.
+///
+/// # Errors
+/// None of the kind, or several.
 pub fn chosen<'a>(
     source: &Source,
     documents: &'a [Document],
     resolved: &Resolved,
     which: Option<&str>,
-) -> Result<&'a Document, Diagnostic> {
+) -> Result<&'a Document, Vec<Diagnostic>> {
     let fits = |document: &&Document| {
         document.is_ours()
             && document.kind.strip_prefix("Scheduled").unwrap_or(&document.kind) == resolved.kind
@@ -160,19 +163,18 @@ pub fn chosen<'a>(
                 "it holds no {}{named}, which `{}` is for",
                 resolved.kind, resolved.preset
             );
-            Err(
-                Diagnostic::of_file(Severity::Error, "preset-kind", source.name(), message).with_fix(
-                    "name a manifest that has one, or another preset; `stoke preset list` shows what each is for",
-                ),
-            )
+            let fix = "name a manifest that has one, or another preset; `stoke preset list` shows what each is for";
+            Err(vec![
+                Diagnostic::of_file(Severity::Error, "preset-kind", source.name(), message).with_fix(fix),
+            ])
         }
         _ => {
             let names: Vec<&str> = all.iter().map(|document| document.name.as_str()).collect();
             let message = format!("it holds {} of them: {}", all.len(), names.join(", "));
-            Err(
-                Diagnostic::of_file(Severity::Error, "preset-kind", source.name(), message)
-                    .with_fix("name one with --application"),
-            )
+            let fix = "name one with --application";
+            Err(vec![
+                Diagnostic::of_file(Severity::Error, "preset-kind", source.name(), message).with_fix(fix),
+            ])
         }
     }
 }

@@ -524,3 +524,33 @@ fn parameters_that_are_not_given_are_asked_for() {
         "preset-spark"
     );
 }
+
+/// Files that were cut off or have a character changed are read or refused, never more.
+#[test]
+fn damaged_files_are_errors_at_most() {
+    let library = built_in();
+    let whole = resolved(&library, "etl", "4.1");
+    let damaged = |text: &str, at: usize| {
+        let cut = text.get(..at).unwrap_or_default().to_owned();
+        let changed = format!(
+            "{cut}{}{}",
+            [":", "{", "- ", "\t", "&a ", "'"][at % 6],
+            text.get(at + 1..).unwrap_or_default()
+        );
+        [cut, changed]
+    };
+    let mut refused = 0;
+    for at in (0..TEAM.len()).step_by(11) {
+        for text in damaged(TEAM, at) {
+            refused += usize::from(read(&Source::new("stoke-presets.yaml", &text), &library).is_err());
+        }
+    }
+    for at in (0..APP.len()).step_by(5) {
+        for text in damaged(APP, at) {
+            if let Ok(applied) = apply::apply(&Source::new("app.yaml", &text), &whole, None) {
+                assert!(applied.text.len() >= text.len());
+            }
+        }
+    }
+    assert!(refused > 50, "{refused}");
+}

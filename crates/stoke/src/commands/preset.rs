@@ -440,7 +440,7 @@ fn compare(arguments: &Diff, terminal: &mut Terminal) -> Outcome<u8> {
             .given
             .resolved(&library, &arguments.preset, version.as_deref(), terminal)?;
         let document = apply::chosen(&source, &documents, &left, arguments.application.as_deref())
-            .map_err(|found| failed(vec![found], terminal))?;
+            .map_err(|found| failed(found, terminal))?;
         let found = diff::manifest(&left, document);
         (title(&left), format!("{} in {}", document.name, source.name()), found)
     } else {

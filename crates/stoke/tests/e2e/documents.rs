@@ -12,14 +12,17 @@ use crate::common::{Context, VERSIONS, expect_code, full, program, repository, s
 
 /// Those whose commands take seconds, and the README; the others are executed in tier `full`.
 const BY_DEFAULT: [&str; 9] = [
+const BY_DEFAULT: [&str; 10] = [
     "README.md",
     "advisories.md",
     "check-metrics.md",
     "check.md",
     "compare-data.md",
+    "migrate-from-helm.md",
     "objectives.md",
     "platform.md",
     "policy.md",
+    "presets.md",
     "release.md",
 ];
 

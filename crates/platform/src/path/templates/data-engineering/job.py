@@ -9,10 +9,10 @@ CHANGES = "customer_id LONG, email STRING, changed TIMESTAMP"
 
 
 def sample(spark: SparkSession) -> DataFrame:
-    """Changes that are made up: every customer changes three times, and every fiftieth change has no valid address."""
+    """Changes that are made up: every customer changes three times, and every forty-ninth change has no valid address."""
     return spark.range(3_000, numPartitions=4).select(
         (F.col("id") % 1_000).alias("customer_id"),
-        F.when(F.col("id") % 50 == 0, F.lit("nowhere"))
+        F.when(F.col("id") % 49 == 0, F.lit("nowhere"))
         .otherwise(F.concat(F.lit("c"), F.col("id").cast("string"), F.lit("@example.com")))
         .alias("email"),
         F.expr("TIMESTAMP'2026-01-01 00:00:00' + make_interval(0, 0, 0, 0, 0, 0, id)").alias("changed"),

@@ -34,5 +34,5 @@ def test_what_is_not_valid_is_set_aside_with_the_reason():
 
 def test_nothing_of_the_sample_is_lost():
     judged = job.judged(job.sample(spark))
-    assert judged.where("reason IS NOT NULL").count() == 60
+    assert judged.where("reason IS NOT NULL").count() == 62
     assert job.latest(judged.where("reason IS NULL")).count() == 1_000
