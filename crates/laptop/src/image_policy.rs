@@ -179,11 +179,7 @@ mod tests {
     fn names_alone_decide_where_nothing_is_asked() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("policy.yaml");
-        let key = PrivateKey::generate(Algorithm::Ed25519)
-            .unwrap()
-            .public()
-            .to_pem()
-            .unwrap();
+        let key = PrivateKey::generate(Algorithm::Ed25519).unwrap().public().to_pem();
         std::fs::write(directory.path().join("ci.pub"), key).unwrap();
         let text = "authorities: {ci: {keyFile: ci.pub}}\nrules:\n- {images: ['r.io/base/**'], require: []}\n- {images: ['r.io/team/**'], require: [{by: [ci]}]}\n";
         std::fs::write(&file, text).unwrap();
