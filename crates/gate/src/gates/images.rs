@@ -6,7 +6,7 @@ use stoke_model::manifest::{Document, join};
 use super::{Looked, unsound};
 use crate::Settings;
 use crate::job::Job;
-use crate::runs::images::{Asked, Said};
+use crate::runs::images::{Answer, ImageAnswer};
 
 /// Where an application names images, below its spec.
 const PLACES: [&str; 3] = ["image", "driver.image", "executor.image"];
@@ -26,18 +26,18 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     Looked::at(asked.len(), "image", findings)
 }
 
-fn judge(job: &Job, asked: &Asked) -> Option<Diagnostic> {
+fn judge(job: &Job, asked: &ImageAnswer) -> Option<Diagnostic> {
     let file = job.files.iter().find(|file| file.name == asked.file)?;
     let document = file.documents().get(asked.document)?;
     let (code, message, cannot_tell, fix) = match &asked.said {
-        Said::Admitted => return None,
-        Said::Refused(why) => (
+        Answer::Admitted => return None,
+        Answer::Refused(why) => (
             "image-denied",
             format!("image {} is refused by the image policy: {why}", asked.image),
             false,
             "sign or attest it as the message says (`stoke sign`, `stoke attest`), or name another image",
         ),
-        Said::Unknown(why) => (
+        Answer::Unknown(why) => (
             "image-unknown",
             format!("image {} cannot be verified: {why}", asked.image),
             true,
@@ -75,7 +75,7 @@ mod tests {
             files: vec![of_bytes("app.yaml", text.as_bytes())],
             ..Job::default()
         };
-        let asked = |image: &str, said: Said| Asked {
+        let asked = |image: &str, said: Answer| ImageAnswer {
             file: "app.yaml".to_owned(),
             document: 0,
             image: image.to_owned(),
@@ -93,16 +93,22 @@ mod tests {
         };
         assert_eq!(look(None).count, 0);
         let looked = look(Some(vec![
-            asked("r/etl:1", Said::Admitted),
-            asked("r/driver:1", Said::Refused("no signature".into())),
-            asked("r/side:1", Said::Unknown("registry down".into())),
+            asked("r/etl:1", Answer::Admitted),
+            asked("r/driver:1", Answer::Refused("no signature".into())),
+            asked("r/side:1", Answer::Unknown("registry down".into())),
         ]));
         let found: Vec<_> = looked
             .findings
             .iter()
-            .map(|found| (found.code, found.line, found.cannot_tell))
+            .map(|found| (found.code.to_string(), found.line, found.cannot_tell))
             .collect();
         assert_eq!(looked.count, 3);
-        assert_eq!(found, [("image-denied", 9, false), ("image-unknown", 3, true)]);
+        assert_eq!(
+            found,
+            [
+                ("image-denied".to_owned(), 9, false),
+                ("image-unknown".to_owned(), 3, true)
+            ]
+        );
     }
 }

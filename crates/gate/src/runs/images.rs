@@ -2,18 +2,18 @@
 
 /// One image of one document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct ImageAnswer {
     /// Name of the job's file.
     pub file: String,
     /// Which of its documents, from 0.
     pub document: usize,
     pub image: String,
-    pub said: Said,
+    pub said: Answer,
 }
 
 /// What was said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum Answer {
     /// It may run.
     Admitted,
     /// It may not, and why.

@@ -17,7 +17,7 @@ pub struct Runs {
     /// Answers of an API server.
     pub cluster: Option<cluster::ClusterAnswers>,
     /// What was said of images.
-    pub images: Option<Vec<images::Asked>>,
+    pub images: Option<Vec<images::ImageAnswer>>,
     /// Starts of Spark.
     pub spark: Option<Vec<spark::Started>>,
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use kube::core::ObjectMeta;
 use stoke_gate::Job;
-use stoke_gate::runs::images::{Asked, Said};
+use stoke_gate::runs::images::{Answer, ImageAnswer};
 use stoke_laptop::image_policy::FilePolicy;
 use stoke_model::crd::SparkApplication;
 use stoke_operator::images::{Verified, Verifier, images};
@@ -13,7 +13,7 @@ use crate::failure::Outcome;
 use crate::terminal::Terminal;
 
 /// Asks about every image, each once for a document. A document that cannot be read as an application is what other gates complain of.
-pub async fn run(job: &Job, file: &Path, terminal: &mut Terminal) -> Outcome<Vec<Asked>> {
+pub async fn run(job: &Job, file: &Path, terminal: &mut Terminal) -> Outcome<Vec<ImageAnswer>> {
     let policy = FilePolicy::open(file)?;
     let mut all = Vec::new();
     for file in &job.files {
@@ -23,7 +23,7 @@ pub async fn run(job: &Job, file: &Path, terminal: &mut Terminal) -> Outcome<Vec
             .enumerate()
             .filter(|(_, document)| document.is_ours())
         {
-            let spec = document.node.lookup(&document.spec_path()).map(|node| node.to_value());
+            let spec = document.node.lookup(document.spec_path()).map(|node| node.to_value());
             let Some(spec) = spec.and_then(|spec| serde_json::from_value(spec).ok()) else {
                 continue;
             };
@@ -32,7 +32,7 @@ pub async fn run(job: &Job, file: &Path, terminal: &mut Terminal) -> Outcome<Vec
                 spec,
                 status: None,
             };
-            let asked = |image: String, said| Asked {
+            let asked = |image: String, said| ImageAnswer {
                 file: file.name.clone(),
                 document: number,
                 image,
@@ -43,14 +43,14 @@ pub async fn run(job: &Job, file: &Path, terminal: &mut Terminal) -> Outcome<Vec
                     for image in names {
                         terminal.status(format!("verifying {image}"));
                         let said = match policy.verify(image.clone()).await {
-                            Verified::Admitted(_) => Said::Admitted,
-                            Verified::Refused(why) => Said::Refused(why),
-                            Verified::Unknown(why) => Said::Unknown(why),
+                            Verified::Admitted(_) => Answer::Admitted,
+                            Verified::Refused(why) => Answer::Refused(why),
+                            Verified::Unknown(why) => Answer::Unknown(why),
                         };
                         all.push(asked(image, said));
                     }
                 }
-                Err(why) => all.push(asked("of a pod template".to_owned(), Said::Refused(why))),
+                Err(why) => all.push(asked("of a pod template".to_owned(), Answer::Refused(why))),
             }
         }
     }
