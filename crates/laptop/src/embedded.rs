@@ -12,7 +12,7 @@ use stoke_objectstore::ObjectStore;
 use stoke_operator::logs::KeepLogs;
 use stoke_operator::metrics::Metrics;
 use stoke_operator::quality::Runner;
-use stoke_operator::{Operator, OperatorConfig, Policies};
+use stoke_operator::{ImagePolicy, Operator, OperatorConfig, Policies};
 use stoke_runtime::Runtimes;
 use stoke_storage::{Access, Address};
 use tokio::net::TcpListener;
@@ -44,6 +44,8 @@ pub struct Serving {
     pub logs: Option<Address>,
     /// What is asked before pods are made.
     pub policies: Policies,
+    /// Who verifies images before pods are made.
+    pub images: ImagePolicy,
     /// Whether applications serve their metrics, and the operator its own at an address of this machine.
     pub observe: bool,
 }
@@ -185,6 +187,7 @@ impl Embedded {
             config.settings.event_log = Some(event_logs::url());
             config.logs = logs.map(KeepLogs::new);
             config.policies = serving.policies;
+            config.images = serving.images;
             // Every image here has it.
             config.quality = Some(Runner {
                 image: None,

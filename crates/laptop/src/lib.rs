@@ -8,7 +8,7 @@
 //! - [`runbook`]: what a runbook asks of a cluster, and its record; [`incident`]: what is known of an incident; [`alerts`]: who is asked for alerts
 //! - [`traces`]: traces of runs to a receiver of OTLP
 //! - [`monitoring`]: a real Prometheus and Alertmanager beside the cluster
-//! - [`images`]: an image made ready to run here; [`pod_images`]: those of pods, local Sparks and all others; [`rehearsal`]: a recorded run for its caches
+//! - [`images`]: an image made ready to run here; [`pod_images`]: those of pods, local Sparks and all others; [`image_policy`]: what an image must have, asked of registries; [`rehearsal`]: a recorded run for its caches
 //! - [`local_spark`], [`process`]: a Spark or a program beside everything else; [`machine`]: this machine as `spark-submit` sees it
 //!
 //! Never: printing, parsing of a command line, or deciding what a run means.
@@ -22,6 +22,7 @@ pub mod event_logs;
 pub mod follow;
 pub mod gather;
 pub mod home;
+pub mod image_policy;
 pub mod images;
 pub mod incident;
 pub mod interrupt;

@@ -18,6 +18,7 @@
 //! - [`Reach`]: whether the API server answers, and who asks when it does not
 //! - [`serve`]: all of it as a service, with probes
 //! - [`policies`]: what the team's rules say of what is submitted
+//! - [`images`]: which images pods may have, verified by one who is given to it
 //! - [`quality`]: what data contracts say of a run's data, before and after it
 //! - [`own`]: the pod it is in itself
 //! - [`names`]: names that make doing a thing twice safe
@@ -52,6 +53,7 @@ pub mod connect;
 mod controller;
 mod gate;
 mod health;
+pub mod images;
 pub mod install;
 pub mod lease;
 pub mod logs;
@@ -69,6 +71,7 @@ pub use client::client;
 pub use controller::{Clock, Operator, OperatorConfig};
 pub use gate::{Gate, GateControl};
 pub use health::Health;
+pub use images::ImagePolicy;
 pub use plan::{NativePlanner, Plan, Planner, Refusal};
 pub use policies::Policies;
 pub use reach::Reach;

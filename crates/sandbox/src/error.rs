@@ -31,7 +31,7 @@ pub enum Error {
     /// The kernel does not lay a container's changes over this tree.
     #[error("overlayfs cannot be used for {}: {cause}", .tree.display())]
     Overlay {
-        /// The tree.
+        /// What was to lie below the changes.
         tree: PathBuf,
         /// The kernel's answer.
         cause: String,

@@ -121,7 +121,9 @@ fn spawn(exec: &Exec, streams: Streams) -> Result<Pid, Error> {
         Streams::Own(input) => {
             let mut command = direct();
             common(&mut command);
-            drop(input.map(|input| command.stdin(input)));
+            if let Some(input) = input {
+                command.stdin(input);
+            }
             command.spawn()
         }
         Streams::Given([input, output, error]) => {

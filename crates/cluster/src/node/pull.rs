@@ -15,7 +15,7 @@ use super::start::{NotStarted, Order};
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
     /// It is there.
-    Use(Image),
+    Use(Box<Image>),
     /// Ask for it.
     Pull,
     /// It is not there, and not to be asked for.
@@ -26,7 +26,7 @@ fn step(policy: Option<&str>, present: Option<Image>) -> Step {
     match (policy, present) {
         // What stands for a program of this machine is what it is here.
         (Some("Always"), Some(image)) if image.has_tree => Step::Pull,
-        (_, Some(image)) => Step::Use(image),
+        (_, Some(image)) => Step::Use(Box::new(image)),
         (Some("Never"), None) => Step::Never,
         (_, None) => Step::Pull,
     }
@@ -71,7 +71,7 @@ pub(super) async fn image(context: &Arc<Context>, order: &Order) -> Result<Image
                 "Pulled",
                 format!("Container image \"{name}\" already present on machine"),
             );
-            Ok(image)
+            Ok(*image)
         }
         Step::Never => {
             let message = format!("Container image \"{name}\" is not present with pull policy of Never");
@@ -188,11 +188,11 @@ mod tests {
         };
         for (policy, present, expected) in [
             ("Always", image(true), Step::Pull),
-            ("Always", image(false), Step::Use(Image::default())),
+            ("Always", image(false), Step::Use(Box::default())),
             ("Always", None, Step::Pull),
-            ("IfNotPresent", image(true), Step::Use(image(true).unwrap())),
+            ("IfNotPresent", image(true), Step::Use(Box::new(image(true).unwrap()))),
             ("IfNotPresent", None, Step::Pull),
-            ("Never", image(true), Step::Use(image(true).unwrap())),
+            ("Never", image(true), Step::Use(Box::new(image(true).unwrap()))),
             ("Never", None, Step::Never),
         ] {
             assert_eq!(step(Some(policy), present), expected, "{policy}");

@@ -4,6 +4,7 @@ mod conf;
 mod contracts;
 pub(crate) mod dependencies;
 mod dry_run;
+mod images;
 mod manifest;
 mod pods;
 mod policy;
@@ -107,6 +108,9 @@ gates! {
     Tests: "tests", "the job's own tests, with its Spark", tests::look;
     /// Only with `--dry-run`: what the API server would say
     DryRun: "dry-run", "what the API server says of objects and pods", dry_run::look;
+    /// Only with `--image-policy FILE`: whether the images of applications have the signatures and attestations that the policy asks, as the operator with that
+    /// policy finds ([sign-and-verify.md](../how-to/sign-and-verify.md))
+    Images: "images", "what a policy of images says of the job's", images::look;
     /// Only with `--spark-dry-run`: whether Spark starts
     SparkDryRun: "spark-dry-run", "a start of the job's Spark with its configuration", spark_dry_run::look;
 }

@@ -1,5 +1,7 @@
 //! Policies are asked before pods are made, also where no webhook asked them before the application was stored.
 
+use stoke_model::crd::SparkApplication;
+
 use super::reconcile::Turn;
 use super::turn::Stop;
 use crate::act::pods;
@@ -8,6 +10,17 @@ use crate::names::API_VERSION;
 use crate::policies::{At, Case, Ruling, With};
 
 impl Turn<'_> {
+    /// The application as its pods are to be made: with every image that a policy asks something of by its digest.
+    pub(super) async fn images_admitted(&self, facts: &Facts) -> Result<SparkApplication, Outcome> {
+        let default = self.context.settings.default_image.as_deref();
+        self.context.images.admit(&facts.app, default).await
+    }
+
+    /// Whether someone is to be asked before pods are made.
+    pub(super) fn asks_first(&self) -> bool {
+        self.context.policies.are_there() || self.context.images.is_there()
+    }
+
     /// Why policies do not let this submission be; none when they do, or when its driver is there already.
     pub(super) async fn judged(&self, facts: &Facts) -> Result<Option<Outcome>, Stop> {
         let status = facts.app.status.as_ref();
@@ -16,6 +29,10 @@ impl Turn<'_> {
             |driver: &Driver| matches!(driver, Driver::Present(pod) if pod.submission_id.as_ref() == submission);
         if is_begun(&facts.driver) {
             return Ok(None);
+        }
+        // Images first: what they are is decided by the platform's policy, not by the team's.
+        if let Err(refused) = self.images_admitted(facts).await {
+            return Ok(Some(refused));
         }
         let case = Case {
             kind: "SparkApplication".to_owned(),

@@ -25,6 +25,7 @@ use crate::application::Limits;
 use crate::connect::Visits;
 use crate::gate::Gate;
 use crate::health::Health;
+use crate::images::ImagePolicy;
 use crate::logs::{KeepLogs, Keeper};
 use crate::metrics::{self, Metrics};
 use crate::plan::{NativePlanner, Planner};
@@ -92,6 +93,8 @@ pub struct OperatorConfig {
     pub logs: Option<KeepLogs>,
     /// What is asked before pods are made; by default nothing.
     pub policies: Policies,
+    /// Who verifies images before pods are made; by default no one.
+    pub images: ImagePolicy,
     /// Where pods that check data get `stoke` from; without it no check can be made.
     pub quality: Option<Runner>,
     /// Where it is told whether the API server answers.
@@ -117,6 +120,7 @@ impl Default for OperatorConfig {
             visits: Visits::default(),
             logs: None,
             policies: Policies::default(),
+            images: ImagePolicy::default(),
             quality: None,
             reach: Reach::default(),
         }
@@ -131,6 +135,7 @@ pub(crate) struct Context {
     pub(crate) publisher: Publisher,
     pub(crate) planner: Arc<dyn Planner>,
     pub(crate) policies: Policies,
+    pub(crate) images: ImagePolicy,
     pub(crate) quality: Option<Arc<Runner>>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) gathering: Gathering,
@@ -208,6 +213,7 @@ impl Operator {
             health,
             logs,
             policies,
+            images,
             quality,
             reach,
             ..
@@ -224,6 +230,7 @@ impl Operator {
             publisher,
             planner: self.planner,
             policies: policies.clone(),
+            images,
             quality: quality.map(Arc::new),
             settings: Arc::new(self.config.settings),
             gathering: Gathering::default(),

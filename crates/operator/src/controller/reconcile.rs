@@ -16,10 +16,10 @@ use super::seen::Seen;
 use super::turn::{self, Stop};
 use super::{Context, Key, applications};
 use crate::act::{is_code, pods, status, submission};
-use crate::application::{Action, Decision, Driver, EventNote, Facts, decide};
+use crate::application::{Action, Decision, Driver, EventNote, Facts, Outcome, decide};
 use crate::companions;
 use crate::names::{self, API_VERSION};
-use crate::quality::{self, CheckPod};
+use crate::quality::{self, CheckPod, Refused};
 
 /// Decisions in one go; an application needs three to be submitted. More would mean that two of us disagree.
 const ROUNDS: usize = 12;
@@ -75,7 +75,7 @@ impl Turn<'_> {
         if let Some(pod) = facts.asks_for_events(self.context.clock.now()) {
             facts.events_say = self.events_of(pod).await;
         }
-        facts.unjudged = self.context.policies.are_there();
+        facts.unjudged = self.asks_first();
         for _ in 0..ROUNDS {
             facts.gathering = self.context.gathering.waited(self.key);
             facts.logs = self.context.logs.as_ref().map(|keeper| keeper.facts(self.key));
@@ -184,8 +184,15 @@ impl Turn<'_> {
                 None => facts.unjudged = false,
             },
             Action::Submit => {
-                facts.unjudged = self.context.policies.are_there();
-                let answer = submission::submit(client, &facts.app, self.context.planner.as_ref()).await?;
+                facts.unjudged = self.asks_first();
+                let app = match self.images_admitted(facts).await {
+                    Ok(app) => app,
+                    Err(refused) => {
+                        facts.submission = Some(refused);
+                        return Ok(());
+                    }
+                };
+                let answer = submission::submit(client, &app, self.context.planner.as_ref()).await?;
                 if let Some(pod) = &answer.pod {
                     self.context.cache.pod_answered(&self.context.scopes, pod);
                 }
@@ -204,7 +211,18 @@ impl Turn<'_> {
             }
             Action::Check(phase) => {
                 let (planner, runner) = (self.context.planner.as_ref(), self.context.quality.as_deref());
-                match quality::make(client, &facts.app, planner, runner, *phase).await? {
+                // It has the application's image, and reads data by its rights.
+                let app = match self.images_admitted(facts).await {
+                    Ok(app) => app,
+                    Err(Outcome::Refused { message, permanent, .. }) => {
+                        facts.check_refused = Some(Refused { message, permanent });
+                        return Ok(());
+                    }
+                    // Not known now: the turn is taken again.
+                    Err(Outcome::Blocked { message }) => return Err(kube::Error::Service(message.into()).into()),
+                    Err(Outcome::Submitted(_)) => return Ok(()),
+                };
+                match quality::make(client, &app, planner, runner, *phase).await? {
                     Ok(pod) => {
                         self.context.cache.pod_answered(&self.context.scopes, &pod);
                         facts.checks.push(CheckPod::read(&pod));

@@ -227,6 +227,7 @@ fn arguments(options: &Options) -> Vec<String> {
     for directory in values.texts("policies.directories") {
         line.flag("--policies", directory);
     }
+    line.given("--image-policy", "policies.images");
     line.number("--controller-threads", "controller.workers", 64);
     line.unless("--leader-election", "controller.leaderElection.enable", true);
     for (key, flag, usual) in LEASES {

@@ -383,6 +383,17 @@ impl Policy {
         }
     }
 
+    /// Whether something must have been shown of an image; else [`require`] decides by its name alone.
+    #[must_use]
+    pub fn asks(&self, image: &str) -> bool {
+        self.rule(image).is_some_and(|rule| !rule.needs.is_empty())
+    }
+
+    fn rule(&self, image: &str) -> Option<&Rule> {
+        let fits = |rule: &&Rule| rule.images.iter().any(|images| images.expression.is_match(image));
+        self.rules.iter().find(fits)
+    }
+
     /// Verifies what is attached to an image against every authority: who signed what, and why a piece shows nothing.
     #[must_use]
     pub fn examine(&self, digest: &Digest, pieces: &[Raw]) -> Vec<Found> {
@@ -451,11 +462,7 @@ impl Policy {
 /// Whether an image may run by what was found of it. `image` is its name as the manifest has it; evidence was held against its digest.
 #[must_use]
 pub fn require(policy: &Policy, image: &str, found: &[Found]) -> Verdict {
-    let rule = policy
-        .rules
-        .iter()
-        .find(|rule| rule.images.iter().any(|images| images.expression.is_match(image)));
-    let Some(rule) = rule else {
+    let Some(rule) = policy.rule(image) else {
         let reason = match policy.others {
             true => format!("no rule of the policy names `{image}`, and it lets others in"),
             false => format!("no rule of the policy names `{image}`, and it refuses others"),

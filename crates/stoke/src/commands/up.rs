@@ -17,7 +17,7 @@ use stoke_laptop::interrupt::{interrupted, listen};
 use stoke_laptop::monitoring::{ADDRESSES_FILE, Monitoring, Programs, Targets, addresses};
 use stoke_laptop::object_store;
 use stoke_laptop::session::{Place, Session, connect};
-use stoke_operator::Policies;
+use stoke_operator::{ImagePolicy, Policies};
 use stoke_storage::Address;
 
 use crate::cli::{Context, Size};
@@ -76,6 +76,7 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         Programs::find()?;
     }
     let policies = arguments.rules.load(Some(POLICIES))?;
+    let images = arguments.rules.images()?;
     arguments.pages.prices()?;
     arguments.traces.receiver()?;
     for version in &arguments.spark {
@@ -90,11 +91,11 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     if arguments.detach {
         detach(&arguments, context).await
     } else {
-        stay(&arguments, policies, context).await
+        stay(&arguments, policies, images, context).await
     }
 }
 
-async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) -> Outcome<u8> {
+async fn stay(arguments: &Arguments, policies: Policies, images: ImagePolicy, context: &mut Context) -> Outcome<u8> {
     if arguments.own_session {
         rustix::process::setsid().map_err(std::io::Error::from)?;
     }
@@ -107,6 +108,7 @@ async fn stay(arguments: &Arguments, policies: Policies, context: &mut Context) 
     let serving = (!arguments.no_operator).then_some(Serving {
         logs,
         policies,
+        images,
         observe,
     });
     let embedded = Embedded::start_default(&context.home, &arguments.size.node()?, serving).await?;
@@ -210,6 +212,9 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     }
     if !arguments.rules.policy_pack.is_empty() {
         command.arg("--policy-pack").arg(arguments.rules.policy_pack.join(","));
+    }
+    if let Some(file) = &arguments.rules.image_policy {
+        command.arg("--image-policy").arg(file);
     }
     if arguments.no_operator {
         command.arg("--no-operator");

@@ -26,6 +26,11 @@ pub fn trials(context: &Context) -> Vec<Trial> {
             from_registry,
         ),
         context.trial(
+            "pod image: what a policy does not let in makes no pod",
+            &[busybox(), kubectl(), registry()],
+            admitted,
+        ),
+        context.trial(
             "pod image: a Spark application from its own image",
             &[full(), context.spark("4.1.4")],
             application,
@@ -443,6 +448,180 @@ fn spoil(data: &Path, digest: &str) -> Result<(), Failed> {
     let last = bytes.len() - 2;
     bytes[last] ^= 1;
     Ok(std::fs::write(file, bytes)?)
+}
+
+/// Applies an application with an image of no Spark: its driver pod is what is looked at.
+fn submit(up: &Up, name: &str, image: &str) -> Result<(), Failed> {
+    let pods = json!({"memory": "512m", "coreRequest": "100m"});
+    apply(
+        up,
+        &json!({"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication", "metadata": {"name": name},
+            "spec": {"type": "Python", "mode": "cluster", "image": image, "sparkVersion": "4.1.4", "mainApplicationFile": "local:///opt/app/main.py",
+                "driver": pods, "executor": {"instances": 1, "memory": "512m"}}}),
+    )
+}
+
+/// The status of an application, once it has the words in its message.
+fn says(up: &Up, name: &str, state: &str, words: &str) -> Result<String, Failed> {
+    let status = || -> Option<Value> {
+        let output = up
+            .kubectl(&["get", "sparkapplication", name, "-o", "json"])
+            .output()
+            .ok()?;
+        let object: Value = serde_json::from_slice(&output.stdout).ok()?;
+        Some(object["status"]["applicationState"].clone())
+    };
+    let message = |status: &Value| status["errorMessage"].as_str().unwrap_or_default().to_owned();
+    eventually(&format!("{name}: {state}, {words}"), WITHIN, || {
+        status()
+            .is_some_and(|status| message(&status).contains(words) && (state.is_empty() || status["state"] == state))
+    })
+    .map_err(|error| format!("{error:?}: {:?}", status()))?;
+    Ok(status().as_ref().map(message).unwrap_or_default())
+}
+
+fn driver_is_there(up: &Up, name: &str) -> bool {
+    let output = up.kubectl(&["get", "pod", &format!("{name}-driver")]).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+fn admitted(context: &Context) -> Result<(), Failed> {
+    let home = tempfile::tempdir()?;
+    let work = |arguments: &[&str]| -> Result<(), Failed> {
+        let mut command = stoke(home.path(), arguments);
+        let output = command.current_dir(home.path()).env("COSIGN_PASSWORD", "").output()?;
+        expect_code(&output, 0)
+    };
+    let mut registry = Registry::start(false)?;
+    let name = |what: &str| format!("{}/team/{what}:v1", registry.address);
+    let (signed, unsigned, stranger) = (name("signed"), name("unsigned"), name("stranger"));
+    let base = base(home.path(), "base.tar", &[])?;
+    let mut digests = Vec::new();
+    for (number, image) in [&signed, &unsigned, &stranger].into_iter().enumerate() {
+        // Each has content of its own, so that evidence for one is none for another.
+        let epoch = format!("{}", 1_000_000 * (number + 1));
+        let job = tempfile::tempdir()?;
+        std::fs::write(job.path().join("main.py"), format!("print({number})\n"))?;
+        let output = stoke(
+            home.path(),
+            ["image", "build", ".", "--base", &base, "--push", image, "-o", "json"],
+        )
+        .current_dir(job.path())
+        .env("SOURCE_DATE_EPOCH", epoch)
+        .output()?;
+        expect_code(&output, 0)?;
+        let built: Value = serde_json::from_slice(&output.stdout)?;
+        digests.push(built["digest"].as_str().unwrap_or_default().to_owned());
+    }
+    work(&["keygen", "ci"])?;
+    work(&["keygen", "other"])?;
+    work(&["sign", &signed, "--key", "ci.key"])?;
+    work(&["sign", &stranger, "--key", "other.key"])?;
+    let policy = home.path().join("policy.yaml");
+    std::fs::write(
+        &policy,
+        format!(
+            "authorities: {{ci: {{keyFile: ci.pub}}}}\nrules:\n- {{images: ['{}/team/**'], require: [{{by: [ci]}}]}}\n",
+            registry.address
+        ),
+    )?;
+    let policy = policy.display().to_string();
+    let up = Up::start_with(context, &["--image-policy", &policy])?;
+
+    submit(&up, "signed", &signed)?;
+    let pinned = format!("{signed}@{}", digests[0]);
+    eventually("the driver of a signed image", WITHIN, || {
+        driver_is_there(&up, "signed")
+    })?;
+    assert_eq!(get(&up, "signed-driver", ".spec.containers[0].image")?, pinned);
+    let properties = up
+        .kubectl(&[
+            "get",
+            "configmaps",
+            "-l",
+            "sparkoperator.k8s.io/app-name=signed",
+            "-o",
+            "yaml",
+        ])
+        .output()?;
+    if text(&properties).contains(&format!("{signed}\n")) {
+        return Err("executors would have the tag".into());
+    }
+    eventually("it ran from that digest", WITHIN, || {
+        let id = get(&up, "signed-driver", ".status.containerStatuses[0].imageID");
+        id.is_ok_and(|id| id.ends_with(&digests[0]))
+    })?;
+
+    for (name, image, why) in [
+        ("unsigned", unsigned.as_str(), "it has no signature by ci"),
+        ("stranger", stranger.as_str(), "attached, and refused"),
+        ("outside", "docker.io/library/x:1", "it refuses others"),
+    ] {
+        submit(&up, name, image)?;
+        let message = says(&up, name, "FAILED", "image-denied")?;
+        expect_parts(
+            &message,
+            &[why, &format!("image {image} is refused by the image policy")],
+        )?;
+        assert!(!driver_is_there(&up, name), "{name} has a pod");
+        let about = format!("involvedObject.name={name}");
+        let told = up
+            .kubectl(&["get", "events", "--field-selector", &about, "-o", "yaml"])
+            .output()?;
+        expect_parts(&text(&told), &["image-denied"])?;
+    }
+    // The same, before anything is submitted.
+    let manifest = home.path().join("app.yaml");
+    for (image, code, parts) in [
+        (&signed, 0, vec![]),
+        (
+            &unsigned,
+            1,
+            vec!["image-denied", "app.yaml:6", "it has no signature by ci"],
+        ),
+    ] {
+        std::fs::write(
+            &manifest,
+            format!(
+                "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nmetadata: {{name: a}}\nspec:\n  type: Python\n  image: {image}\n  \
+                 sparkVersion: 4.1.4\n  mainApplicationFile: local:///opt/app/main.py\n  driver: {{}}\n  executor: {{}}\n"
+            ),
+        )?;
+        let output = stoke(home.path(), ["check", "--gate", "images", "--image-policy", &policy])
+            .arg(&manifest)
+            .output()?;
+        expect_code(&output, code)?;
+        expect_parts(&text(&output), &parts)?;
+    }
+    // Altered in the registry, under the digest that was signed.
+    spoil(&registry.directory.path().join("data"), &digests[0])?;
+    submit(
+        &up,
+        "altered",
+        &format!("{}/team/signed@{}", registry.address, digests[0]),
+    )?;
+    let message = says(&up, "altered", "", "image-")?;
+    assert!(!driver_is_there(&up, "altered"), "{message}");
+
+    // A registry that is down: nothing is let in, and it is asked again.
+    registry.child.kill()?;
+    registry.child.wait()?;
+    submit(&up, "waiting", &unsigned)?;
+    let message = says(&up, "waiting", "", "image-unknown")?;
+    expect_parts(
+        &message,
+        &["cannot be verified", "it is asked again", "stoke::oci::unavailable"],
+    )?;
+    assert!(!driver_is_there(&up, "waiting"));
+    registry.child = Command::new("docker-registry")
+        .arg("serve")
+        .arg(registry.directory.path().join("config.yml"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    says(&up, "waiting", "FAILED", "image-denied")?;
+    drop(registry);
+    up.down()
 }
 
 const PROGRAM: &str = r#"

@@ -1,11 +1,12 @@
 //! `stoke check`: every reason a job would fail or be refused, before it runs.
 //!
-//! The room `gate` judges; here its files are read, charts are rendered ([`chart`]), and what was asked to be run is run: [`tests`], [`dry_run`] and
-//! [`spark`].
+//! The room `gate` judges; here its files are read, charts are rendered ([`chart`]), and what was asked to be run is run: [`tests`], [`dry_run`],
+//! [`images`] and [`spark`].
 
 mod chart;
 mod contracts;
 mod dry_run;
+mod images;
 mod spark;
 mod tests;
 
@@ -39,7 +40,7 @@ use crate::terminal::{Format, Terminal, bold, dim, green, red};
 pub struct Arguments {
     /// Files and directories of the job; `-` is a manifest on standard input [default: the current directory]
     paths: Vec<String>,
-    /// Only these gates: manifest, conf, pods, policy, sql, contracts, dependencies, secrets, tests, dry-run, spark-dry-run
+    /// Only these gates: manifest, conf, pods, policy, sql, contracts, dependencies, secrets, tests, dry-run, images, spark-dry-run
     #[arg(long = "gate", value_name = "GATE", value_delimiter = ',', value_parser = gate)]
     gates: Vec<Gate>,
     /// Release of Kubernetes the manifests are for, for example 1.34
@@ -54,6 +55,9 @@ pub struct Arguments {
     /// Ask the API server what it would say of the objects and of the pods they become: that of `stoke up`, or of --context
     #[arg(long)]
     dry_run: bool,
+    /// Ask whether images of applications have what this file asks: signatures, attestations; as `stoke verify --policy` and the operator read it
+    #[arg(long, value_name = "FILE")]
+    image_policy: Option<PathBuf>,
     /// Start the job's Spark as local[1] with its configuration, its packages and its classes, and read no data
     #[arg(long)]
     spark_dry_run: bool,
@@ -225,6 +229,7 @@ fn gates(arguments: &Arguments) -> Vec<Gate> {
     let asked = [
         (arguments.tests, Gate::Tests),
         (arguments.dry_run, Gate::DryRun),
+        (arguments.image_policy.is_some(), Gate::Images),
         (arguments.spark_dry_run, Gate::SparkDryRun),
     ];
     for (asked, gate) in asked {
@@ -246,6 +251,9 @@ async fn runs(arguments: &Arguments, job: &Job, settings: &mut Settings, context
     }
     if asked(arguments.dry_run, Gate::DryRun) {
         runs.cluster = Some(dry_run::run(job, settings, home, &arguments.target, terminal).await);
+    }
+    if let Some(file) = &arguments.image_policy {
+        runs.images = Some(images::run(job, file, terminal).await?);
     }
     if asked(arguments.spark_dry_run, Gate::SparkDryRun) {
         runs.spark = Some(spark::run(job, settings, home, terminal).await?);

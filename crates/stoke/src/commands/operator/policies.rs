@@ -1,9 +1,11 @@
 //! Flags for policies that the operator asks, of `stoke operator run` and `stoke up`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::builder::PossibleValuesParser;
-use stoke_operator::Policies;
+use stoke_laptop::image_policy::FilePolicy;
+use stoke_operator::{ImagePolicy, Policies};
 use stoke_policy::{PolicyFile, files, pack};
 
 use crate::failure::{Failure, Outcome};
@@ -17,12 +19,23 @@ pub struct Rules {
     /// Ask policies of the starter pack, comma-separated; `stoke policy list` names them
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = PossibleValuesParser::new(pack::names()))]
     pub policy_pack: Vec<String>,
+    /// Make pods only of images that have what this file asks, as `stoke verify --policy` reads it, and name them by digest
+    #[arg(long, value_name = "FILE")]
+    pub image_policy: Option<PathBuf>,
 }
 
 impl Rules {
     /// True when none are named.
     pub fn is_empty(&self) -> bool {
-        self.policies.is_empty() && self.policy_pack.is_empty()
+        self.policies.is_empty() && self.policy_pack.is_empty() && self.image_policy.is_none()
+    }
+
+    /// Who verifies images.
+    pub fn images(&self) -> Outcome<ImagePolicy> {
+        match self.image_policy.as_ref().filter(|file| !file.as_os_str().is_empty()) {
+            Some(file) => Ok(ImagePolicy::of(Arc::new(FilePolicy::open(file)?))),
+            None => Ok(ImagePolicy::default()),
+        }
     }
 
     /// The policies, with those in ConfigMaps of a namespace.

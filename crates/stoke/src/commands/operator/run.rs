@@ -309,6 +309,7 @@ fn serve_config(arguments: &Arguments, namespace: String) -> Outcome<ServeConfig
     let time_to_live = i64::from(arguments.default_time_to_live_seconds);
     operator.limits.time_to_live = (time_to_live > 0).then(|| SignedDuration::from_secs(time_to_live));
     operator.policies = arguments.rules.load(arguments.policy_namespace.as_deref())?;
+    operator.images = arguments.rules.images()?;
     let settings = &mut operator.settings;
     settings.default_image.clone_from(&arguments.default_image);
     settings.ui_service = arguments.enable_ui_service;
