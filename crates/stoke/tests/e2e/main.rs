@@ -37,6 +37,7 @@ mod observe;
 mod packages;
 mod pages;
 mod policies;
+mod programs;
 mod provider;
 mod published;
 mod quality;
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
         live_pages::trials(&context),
         pages::trials(&context),
         policies::trials(&context),
+        programs::trials(&context),
         provider::trials(&context),
         published::trials(&context),
         quality::trials(&context),
