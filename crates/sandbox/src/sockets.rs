@@ -93,9 +93,10 @@ fn address_of(hex: &str) -> Option<IpAddr> {
     if let Ok(four) = <[u8; 4]>::try_from(bytes.as_slice()) {
         return Some(Ipv4Addr::from(four).into());
     }
+    // A server of Java that listens at an IPv4 address has it as `::ffff:127.70.1.9`: it is reached at the plain one.
     <[u8; 16]>::try_from(bytes.as_slice())
         .ok()
-        .map(|six| Ipv6Addr::from(six).into())
+        .map(|six| IpAddr::from(Ipv6Addr::from(six)).to_canonical())
 }
 
 #[cfg(test)]
@@ -110,13 +111,19 @@ mod tests {
              1: 0100007F:A1B2 0100467F:192B 01 00000000:00000000 00:00000000 00000000  1000        0 99 1 0\nbroken\n";
         let six = "  sl  local_address                         remote_address                        st tx rx tr tm uid timeout inode\n\
              0: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 7 1\n\
-             1: 00000000000000000000000001000000:1F91 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 8 1\n";
+             1: 00000000000000000000000001000000:1F91 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 8 1\n\
+             2: 0000000000000000FFFF00000901467F:3A9A 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 9 1\n";
         let found: Vec<(String, u64)> = parse(four)
             .into_iter()
             .chain(parse(six))
             .map(|socket| (socket.address.to_string(), socket.inode))
             .collect();
-        let expected = [("127.70.0.1:6443", 18742), ("[::]:8080", 7), ("[::1]:8081", 8)];
+        let expected = [
+            ("127.70.0.1:6443", 18742),
+            ("[::]:8080", 7),
+            ("[::1]:8081", 8),
+            ("127.70.1.9:15002", 9),
+        ];
         assert_eq!(found, expected.map(|(address, inode)| (address.to_owned(), inode)));
     }
 

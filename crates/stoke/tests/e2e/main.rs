@@ -40,6 +40,7 @@ mod paths;
 mod platform;
 mod pod_images;
 mod policies;
+mod programs;
 mod provider;
 mod published;
 mod quality;
@@ -94,6 +95,7 @@ fn main() -> ExitCode {
         pages::trials(&context),
         platform::trials(&context),
         policies::trials(&context),
+        programs::trials(&context),
         provider::trials(&context),
         published::trials(&context),
         quality::trials(&context),
