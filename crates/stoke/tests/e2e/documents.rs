@@ -11,8 +11,7 @@ use libtest_mimic::{Failed, Trial};
 use crate::common::{Context, VERSIONS, expect_code, full, program, repository, stoke};
 
 /// Those whose commands take seconds, and the README; the others are executed in tier `full`.
-const BY_DEFAULT: [&str; 9] = [
-const BY_DEFAULT: [&str; 10] = [
+const BY_DEFAULT: [&str; 11] = [
     "README.md",
     "advisories.md",
     "check-metrics.md",

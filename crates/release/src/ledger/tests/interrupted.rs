@@ -72,8 +72,8 @@ fn runtime() -> tokio::runtime::Runtime {
         .build()
         .unwrap()
 }
-/// A store that lets others go first before each request.
-fn waits<T: ObjectStore>(store: T) -> Arc<dyn ObjectStore> {
+/// A store in memory that lets others go first before each request.
+fn waits() -> Arc<dyn ObjectStore> {
     let pause = Duration::from_millis(1);
     let config = ThrottleConfig {
         wait_get_per_call: pause,
@@ -81,16 +81,16 @@ fn waits<T: ObjectStore>(store: T) -> Arc<dyn ObjectStore> {
         wait_list_per_call: pause,
         ..ThrottleConfig::default()
     };
-    Arc::new(ThrottledStore::new(store, config))
+    Arc::new(ThrottledStore::new(InMemory::new(), config))
 }
 
 #[test]
 fn cut_off_at_every_point_nothing_is_lost_or_doubled() {
     // In memory a request that is cut off does not happen, and the points are the same each time.
-    let points = cut_off_everywhere(|_| waits(InMemory::new()));
+    let points = cut_off_everywhere(|_| waits());
     assert!(points > 10, "{points}");
     // On a disk it happens later. How many points there are depends on how fast the disk is.
-    cut_off_everywhere(|directory| waits(LocalFileSystem::new_with_prefix(directory).unwrap()));
+    cut_off_everywhere(|directory| Arc::new(LocalFileSystem::new_with_prefix(directory).unwrap()));
 }
 
 /// How many points there were.
