@@ -77,7 +77,8 @@ pub fn objects(name: &str, it: &Airflow, scope: &Scope<'_>) -> Vec<Value> {
     if let Some(spark) = it.example.as_ref().and_then(|example| scope.spark(example)) {
         let files = example(spark, scope);
         pod.config = format!("{files:?}");
-        pod.mount_config(name, &format!("{DAGS}/example"));
+        // In a mounted directory Airflow finds the links that Kubernetes makes and calls them a recursive loop.
+        pod.mount_files(name, files.keys(), &format!("{DAGS}/example"));
         all.push(config_map(name, &files));
     }
     if let Some(claim) = &it.dags_claim {

@@ -50,6 +50,8 @@ pub fn objects(name: &str, it: &Mlflow, scope: &Scope<'_>) -> Vec<Value> {
             ),
         ),
         variable("MLFLOW_SERVER_ALLOWED_HOSTS", hosts),
+        // Its own workers for jobs take 1.4 GB more.
+        variable("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false"),
     ];
     env.extend(store_variables(store));
     if let Some(endpoint) = &store.endpoint {
@@ -60,6 +62,9 @@ pub fn objects(name: &str, it: &Mlflow, scope: &Scope<'_>) -> Vec<Value> {
         "0.0.0.0",
         "--port",
         "5000",
+        // Each takes as much memory as the server; more of them are more pods.
+        "--workers",
+        "1",
         "--serve-artifacts",
         "--artifacts-destination",
     ];

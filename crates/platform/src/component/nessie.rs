@@ -45,19 +45,11 @@ pub fn objects(name: &str, it: &Nessie, scope: &Scope<'_>) -> Vec<Value> {
         properties.insert(s3("endpoint"), endpoint.clone());
     }
     match store.credentials {
+        // The pair stands outside Nessie's own keys: it refuses what it does not know among them.
         Some(_) => properties.extend([
-            (
-                s3("access-key"),
-                "urn:nessie-secret:quarkus:nessie.catalog.secrets.access-key".to_owned(),
-            ),
-            (
-                "nessie.catalog.secrets.access-key.name".to_owned(),
-                "${AWS_ACCESS_KEY_ID}".to_owned(),
-            ),
-            (
-                "nessie.catalog.secrets.access-key.secret".to_owned(),
-                "${AWS_SECRET_ACCESS_KEY}".to_owned(),
-            ),
+            (s3("access-key"), "urn:nessie-secret:quarkus:keys".to_owned()),
+            ("keys.name".to_owned(), "${AWS_ACCESS_KEY_ID}".to_owned()),
+            ("keys.secret".to_owned(), "${AWS_SECRET_ACCESS_KEY}".to_owned()),
         ]),
         None => properties.extend([(s3("auth-type"), "APPLICATION_GLOBAL".to_owned())]),
     }

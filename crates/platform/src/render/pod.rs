@@ -111,6 +111,14 @@ impl Pod {
             .push(json!({"name": "config", "mountPath": path, "readOnly": true}));
     }
 
+    /// The files of a ConfigMap below a path, each by itself, without the links of a mounted directory.
+    pub fn mount_files<'a>(&mut self, map: &str, files: impl IntoIterator<Item = &'a String>, path: &str) {
+        self.volumes.push(json!({"name": "config", "configMap": {"name": map}}));
+        self.mounts.extend(files.into_iter().map(
+            |file| json!({"name": "config", "mountPath": format!("{path}/{file}"), "subPath": file, "readOnly": true}),
+        ));
+    }
+
     /// An empty directory at a path.
     pub fn mount_empty(&mut self, name: &str, path: &str) {
         self.volumes.push(json!({"name": name, "emptyDir": {}}));
