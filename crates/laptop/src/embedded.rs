@@ -145,7 +145,7 @@ impl Embedded {
             .with_packages(packages.clone())
             .with_event_logs(event_logs.clone())
             .with_quality(quality);
-        let images = PodImages::new(runtimes, pod_images::machine(home)?, &shared);
+        let images = PodImages::new(runtimes, pod_images::of_node(home)?, &shared);
         let config = ClusterConfig {
             home: directory.to_path_buf(),
             in_memory,

@@ -50,7 +50,20 @@ pub fn limit() -> Outcome<u64> {
 /// # Errors
 /// A directory that cannot be made, a limit that cannot be read.
 pub fn machine(home: &Home) -> Outcome<Machine> {
-    Machine::open(&home.root().join("images"), limit()?, Settings::of_this_machine()).map_err(failure)
+    open(home, Settings::of_this_machine())
+}
+
+/// The images of a home as the node asks for them: it says soon why one cannot be had, and asks again by its own back-off.
+///
+/// # Errors
+/// As [`machine`].
+pub(crate) fn of_node(home: &Home) -> Outcome<Machine> {
+    let settings = Settings::of_this_machine();
+    open(home, Settings { tries: 2, ..settings })
+}
+
+fn open(home: &Home, settings: Settings) -> Outcome<Machine> {
+    Machine::open(&home.root().join("images"), limit()?, settings).map_err(failure)
 }
 
 /// A failure with an image.

@@ -268,7 +268,10 @@ fn move_about(home: &Path, job: &Path, base: &str, address: &str) -> Result<(), 
     );
     let pulled = run(&["pull", &image])?;
     assert_eq!(pulled["digest"], second["digest"]);
-    assert_eq!(run(&["list"])?, serde_json::json!([image]));
+    assert_eq!(
+        run(&["list"])?,
+        serde_json::json!([{"name": format!("local:{image}"), "digest": second["digest"], "unpacked": []}])
+    );
     assert_eq!(
         run(&["list", &format!("{address}/team/job")])?,
         serde_json::json!(["v1"])

@@ -69,7 +69,7 @@ impl Round<'_> {
                 let why = match reason {
                     _ if !waits_for.is_empty() => waits_for,
                     None if pod.unprepared => format!(
-                        "its node has not made its volumes, network or sandbox ready; `kubectl get events --field-selector involvedObject.name={}` says why",
+                        "its node still makes its volumes, network or sandbox, or pulls its image; `kubectl get events --field-selector involvedObject.name={}` says which",
                         pod.name
                     ),
                     _ => "no reason was given".to_owned(),
