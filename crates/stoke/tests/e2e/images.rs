@@ -280,6 +280,10 @@ fn move_about(home: &Path, job: &Path, base: &str, address: &str) -> Result<(), 
     assert_eq!(pushed["digest"], second["digest"]);
     let by_digest = format!("{address}/third@{}", second["digest"].as_str().unwrap_or_default());
     assert_eq!(run(&["inspect", &by_digest])?["config"]["config"]["User"], "185");
-    assert!(run(&["prune", "--all"])?["kept"] == 0);
+    assert_eq!(run(&["prune", "--all"])?["fetched"]["kept"], 0);
+    assert_eq!(
+        run(&["inspect", &format!("local:{image}")])?["digest"],
+        second["digest"]
+    );
     Ok(())
 }

@@ -48,6 +48,7 @@ mod real;
 mod recorder;
 mod releases;
 mod runbooks;
+mod secrets;
 mod spark_page;
 mod spark_submit;
 mod sql;
@@ -101,6 +102,7 @@ fn main() -> ExitCode {
         quality::trials(&context),
         releases::trials(&context),
         runbooks::trials(&context),
+        secrets::trials(&context),
         endurance::trials(&context),
         adopt::trials(&context),
         allocators::trials(&context),
