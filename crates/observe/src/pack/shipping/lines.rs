@@ -12,7 +12,7 @@ const PATIENCE: &str = "1s";
 
 /// A line that goes on with the record before it: it is indented or empty, or it is what Java's and Python's stack traces, and Spark's plans and
 /// queries within a message, have at the beginning of a line.
-const GOES_ON: &str = r"^(\s|$|Caused by: |Suppressed: |Traceback \(most recent call last\)|During handling of the above exception|The above exception was the direct cause|([\w$]+\.)+[\w$]*(Exception|Error|Throwable)\b|\w*(Error|Exception|Warning|Interrupt|Exit)(: |$)|[:+!]- |== .* ==$|\^+$)";
+const GOES_ON: &str = r"^(\s|$|Caused by: |Suppressed: |Traceback \(most recent call last\)|During handling of the above exception|The above exception was the direct cause|([\w$]+\.)+[\w$]*(Exception|Error|Throwable)\b|\w*(Error|Exception|Warning|Interrupt|Exit)(: |$)|[:+!]- |\)( |$)|== .* ==$|\^+$)";
 /// The beginning of a line of Log4j in the pattern that Spark has unless told otherwise.
 const HEAD: &str = r"^\d\d/\d\d/\d\d \d\d:\d\d:\d\d (TRACE|DEBUG|INFO|WARN|ERROR|FATAL) ";
 const PARTS: &str = r"^\S+ \S+ (?P<level>\w+) (?P<logger>[^\s:]+): ";
@@ -83,7 +83,8 @@ pub fn parsed() -> Vec<String> {
         kept("exception.type", format!("{exception}[\"class\"]")),
     ];
     statements.extend(CONTEXT.map(|(key, attribute)| kept(attribute, format!("{of}[\"context\"][\"{key}\"]"))));
-    let frame = r#"\{"class":"([^"]*)","file":"([^"]*)","line":"([^"]*)","method":"([^"]*)"\},?"#;
+    // The line is a number in some releases of Spark and a text in others.
+    let frame = r#"\{"class":"([^"]*)","file":"([^"]*)","line":"?([^",]*)"?,"method":"([^"]*)"\},?"#;
     let replaced = |pattern: &str, by: &str| {
         format!(
             "replace_pattern({stack}, {}, {})",

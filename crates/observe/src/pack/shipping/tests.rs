@@ -58,6 +58,7 @@ fn stack_traces_go_on_and_messages_begin() {
         "",
         "\tat a.b.C.d(C.scala:1)",
         "\t... 12 more",
+        ") [duplicate 1]",
         "Caused by: java.io.IOException: disk",
         "org.apache.spark.SparkException: Job aborted",
         "java.lang.OutOfMemoryError: Java heap space",

@@ -269,7 +269,12 @@ pub fn arrive(context: &Context) -> Result<(), Failed> {
     }
     let checked = logs(&up, &loki).and_then(|()| traces(&up, &query));
     if checked.is_err() {
-        for log in ["collector.log", "jaeger.log"] {
+        let held = get(
+            &loki,
+            "/loki/api/v1/series?since=1h&match[]=%7Bservice_name%3D~%22.%2B%22%7D",
+        );
+        println!("series of Loki: {held:?}");
+        for log in ["collector.log", "jaeger.log", "loki.log"] {
             let said = std::fs::read_to_string(below.path().join(log)).unwrap_or_default();
             let last: Vec<&str> = said.lines().rev().take(15).collect();
             println!("{log}, the last lines first:\n{}", last.join("\n"));
@@ -279,20 +284,43 @@ pub fn arrive(context: &Context) -> Result<(), Failed> {
     up.down()
 }
 
+/// What the last line of a pod's log says, without what stands before the message.
+fn last_line(up: &Up, pod: &str) -> Result<String, Failed> {
+    let log = up.kubectl(&["logs", pod]).output()?;
+    let log = String::from_utf8_lossy(&log.stdout).into_owned();
+    let last = log.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+    let structured: Option<Value> = serde_json::from_str(last).ok();
+    let message = match &structured {
+        Some(line) => line["msg"].as_str().unwrap_or_default(),
+        None => last.split_once(": ").map_or(last, |(_, message)| message),
+    };
+    match message.is_empty() {
+        true => Err(format!("{pod} has no last line:\n{log}").into()),
+        false => Ok(message.to_owned()),
+    }
+}
+
 fn logs(up: &Up, loki: &str) -> Result<(), Failed> {
     let mut ids = Vec::new();
     for name in ["lines", "structured"] {
         let id = trace_id(up, name)?;
         let of_run = format!("{{service_name=\"{name}\"}} | trace_id=\"{id}\"");
-        eventually(
+        let last = last_line(up, &format!("{name}-driver"))?;
+        let arrived = eventually(
             "the last line of the driver is in Loki",
             Duration::from_secs(60),
             || {
                 let found = records(loki, &of_run);
-                found.iter().any(|(text, _)| text.contains("Deleting directory"))
+                found.iter().any(|(text, _)| text.contains(&last))
                     && found.iter().any(|(text, _)| text.contains("planted by the driver"))
             },
-        )?;
+        );
+        if arrived.is_err() {
+            let found = records(loki, &of_run);
+            wanted(&found, "planted by the driver")?;
+            wanted(&found, &last)?;
+        }
+        arrived?;
         let found = records(loki, &of_run);
         let said = wanted(&found, "planted by the driver")?;
         assert_eq!(said.0, "planted by the driver, password=REDACTED");
@@ -305,7 +333,13 @@ fn logs(up: &Up, loki: &str) -> Result<(), Failed> {
                 && text.contains("planted, token=")
                 && text.contains("\n\tat org.apache.spark.")
         });
-        let (text, labels) = failed.ok_or("no executor says why its task failed, with its stack")?;
+        let (text, labels) = failed.ok_or_else(|| {
+            let errors: Vec<_> = found
+                .iter()
+                .filter(|(text, _)| text.contains("planted, token="))
+                .collect();
+            format!("no executor says why its task failed, with its stack: {errors:#?}")
+        })?;
         assert_eq!(labels["spark_executor_id"], "1", "{labels}");
         assert_eq!(
             labels["severity_text"].as_str().unwrap_or_default().to_uppercase(),
