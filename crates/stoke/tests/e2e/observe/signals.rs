@@ -252,7 +252,7 @@ pub fn arrive(context: &Context) -> Result<(), Failed> {
     eventually("a pod has its log", Duration::from_secs(60), || {
         node_logs(&up.home().join("clusters/default")).is_some()
     })?;
-    let _collector = collector(context, &up, &loki, below.path())?;
+    let collector = collector(context, &up, &loki, below.path())?;
     let structured = App {
         conf: "spark.log.structuredLogging.enabled: \"true\"",
         ..App::new("structured", "signals.py")
@@ -281,6 +281,8 @@ pub fn arrive(context: &Context) -> Result<(), Failed> {
         }
     }
     checked?;
+    // It reads files of the cluster, so it ends first.
+    drop(collector);
     up.down()
 }
 
