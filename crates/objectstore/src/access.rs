@@ -48,7 +48,10 @@ impl S3Access for SignedOnly {
             shadow
                 .log()
                 .refuse(operation, bucket, path.get_object_key().unwrap_or_default());
-            return Err(s3_error!(AccessDenied, "Access Denied: a shadow run may not ask for {operation}"));
+            return Err(s3_error!(
+                AccessDenied,
+                "Access Denied: a shadow run may not ask for {operation}"
+            ));
         }
         let header = context.headers().get(http::header::AUTHORIZATION);
         let by_header = header.is_some_and(|value| value.as_bytes().starts_with(b"AWS4-HMAC-SHA256"));

@@ -36,7 +36,12 @@ fn main() {
         trial(name, tier, needs, move || run(&python()?, script))
     });
     let boto3 = move || python::environment("boto3", &["boto3"]);
-    let shadow = trial("boto3 in the shadow", Tier::Default, move || boto3().map(|_| ()), move || shadow(&boto3()?));
+    let shadow = trial(
+        "boto3 in the shadow",
+        Tier::Default,
+        move || boto3().map(|_| ()),
+        move || shadow(&boto3()?),
+    );
     libtest_mimic::run(&arguments, trials.chain([shadow]).collect()).exit();
 }
 
@@ -56,9 +61,7 @@ fn shadow(python: &Path) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let store = runtime.block_on(start(directory.path()))?;
     let owner = store.credentials().clone();
-    let phase = |phase: &str, credentials: &Credentials| {
-        ask(python, "shadow_client.py", &[phase], &store, credentials)
-    };
+    let phase = |phase: &str, credentials: &Credentials| ask(python, "shadow_client.py", &[phase], &store, credentials);
     phase("seed", &owner)?;
     let places = Places {
         reads: vec![Spot::new("spark", "in")],
@@ -86,9 +89,15 @@ fn shadow(python: &Path) -> Result<(), Failed> {
         && seen.broken.is_none()
         && seen.changed.iter().eq(["s3://spark/in/changes"])
         && changes == ["s3://spark/in/changes", "s3://spark/in/later"]
-        && ["s3://spark/elsewhere/y", "s3://spark/secret/x", "s3://mine"].into_iter().all(refusal)
+        && ["s3://spark/elsewhere/y", "s3://spark/secret/x", "s3://mine"]
+            .into_iter()
+            .all(refusal)
         && gone.is_err();
-    if holds { Ok(()) } else { Err(format!("{seen:#?} {changes:?}").into()) }
+    if holds {
+        Ok(())
+    } else {
+        Err(format!("{seen:#?} {changes:?}").into())
+    }
 }
 
 async fn start(directory: &Path) -> Result<ObjectStore, Failed> {

@@ -78,7 +78,14 @@ impl Log {
         })
     }
 
-    fn add(&self, operation: &str, object: String, effect: Effect, landed: Option<String>, note: impl FnOnce(&mut Seen)) {
+    fn add(
+        &self,
+        operation: &str,
+        object: String,
+        effect: Effect,
+        landed: Option<String>,
+        note: impl FnOnce(&mut Seen),
+    ) {
         let line = Line {
             time: now(),
             operation: operation.to_owned(),

@@ -28,7 +28,7 @@ use crate::store::list::{self, After, Page, Query, Summary};
 use crate::store::{Store, buckets, objects, uploads};
 
 pub use log::{Log, Seen};
-pub use pins::{Pin, Pins};
+pub use pins::{Change, Changed, Pin, Pins};
 pub use places::{Places, Spot};
 
 /// The bucket in which shadows write.
@@ -149,7 +149,9 @@ impl Shadow {
         }
         for object in objects {
             let below = object.key.strip_prefix(&root).unwrap_or(&object.key);
-            let Some((bucket, key)) = below.split_once('/') else { continue };
+            let Some((bucket, key)) = below.split_once('/') else {
+                continue;
+            };
             let spot = self.places.writes.iter().find(|spot| spot.holds(bucket, key));
             if let Some(written) = spot.and_then(|spot| found.get_mut(spot)) {
                 written.objects += 1;

@@ -51,7 +51,11 @@ impl Pins {
         for (bucket, key, pin) in objects {
             all.entry(bucket).or_default().insert(key, pin);
         }
-        Self(all.into_iter().map(|(bucket, keys)| (bucket, keys.into_iter().collect())).collect())
+        Self(
+            all.into_iter()
+                .map(|(bucket, keys)| (bucket, keys.into_iter().collect()))
+                .collect(),
+        )
     }
 
     /// The objects of all places, as they are now.

@@ -22,7 +22,10 @@ impl Spot {
     /// Whether a key is this object or below this directory.
     #[must_use]
     pub fn holds(&self, bucket: &str, key: &str) -> bool {
-        let below = || key.strip_prefix(self.path.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        let below = || {
+            key.strip_prefix(self.path.as_str())
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
         self.bucket == bucket && (self.path.is_empty() || key == self.path || below())
     }
 

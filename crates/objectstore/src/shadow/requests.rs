@@ -166,12 +166,15 @@ impl Shadow {
         if !headers.contains_key(IF_MATCH) && !headers.contains_key(IF_NONE_MATCH) {
             return Ok(());
         }
-        let Some(pin) = self.beneath(bucket, key) else { return Ok(()) };
+        let Some(pin) = self.beneath(bucket, key) else {
+            return Ok(());
+        };
         if self.own(store, bucket, key).await?.is_some() {
             return Ok(());
         }
         let wanted = headers.get(IF_MATCH).and_then(|value| value.to_str().ok());
-        let holds = wanted.is_some_and(|wanted| matches!(wanted.trim().trim_matches('"'), tag if tag == "*" || tag == pin.etag));
+        let holds = wanted
+            .is_some_and(|wanted| matches!(wanted.trim().trim_matches('"'), tag if tag == "*" || tag == pin.etag));
         if headers.contains_key(IF_NONE_MATCH) || !holds {
             return Err(precondition_failed());
         }
@@ -257,7 +260,9 @@ pub async fn attributes(
     mut request: S3Request<GetObjectAttributesInput>,
 ) -> S3Result<S3Response<GetObjectAttributesOutput>> {
     let input = &mut request.input;
-    let source = shadow.source(store, "GetObjectAttributes", &input.bucket, &input.key).await?;
+    let source = shadow
+        .source(store, "GetObjectAttributes", &input.bucket, &input.key)
+        .await?;
     if let Source::Own(key) = source {
         input.bucket = BUCKET.to_owned();
         input.key = key;
@@ -322,9 +327,22 @@ pub async fn delete_many(
         *key = key.take().map(|key| key.strip_prefix(&root).unwrap_or(&key).to_owned());
     };
     let output = &mut answer.output;
-    output.deleted.iter_mut().flatten().for_each(|deleted| asked(&mut deleted.key));
-    output.errors.iter_mut().flatten().for_each(|error| asked(&mut error.key));
-    let failed: Vec<&String> = output.errors.iter().flatten().filter_map(|error| error.key.as_ref()).collect();
+    output
+        .deleted
+        .iter_mut()
+        .flatten()
+        .for_each(|deleted| asked(&mut deleted.key));
+    output
+        .errors
+        .iter_mut()
+        .flatten()
+        .for_each(|error| asked(&mut error.key));
+    let failed: Vec<&String> = output
+        .errors
+        .iter()
+        .flatten()
+        .filter_map(|error| error.key.as_ref())
+        .collect();
     for key in all.iter().filter_map(|key| key.strip_prefix(&root)) {
         if !failed.iter().any(|failed| *failed == key) {
             shadow.bury(&bucket, key);
@@ -338,12 +356,11 @@ pub async fn delete_many(
 async fn copy_source(
     shadow: &Shadow,
     store: &Store,
-    operation: &str,
     source: &mut CopySource,
     condition: &mut Option<ETagCondition>,
 ) -> S3Result<()> {
     let (bucket, key) = copies::source_of(source)?;
-    match shadow.source(store, operation, &bucket, &key).await? {
+    match shadow.source(store, "GetObject", &bucket, &key).await? {
         Source::Own(own) => {
             *source = CopySource::Bucket {
                 bucket: BUCKET.into(),
@@ -369,7 +386,7 @@ pub async fn copy(
 ) -> S3Result<S3Response<CopyObjectOutput>> {
     let input = &mut request.input;
     let condition = &mut input.copy_source_if_match;
-    copy_source(shadow, store, "CopyObject", &mut input.copy_source, condition).await?;
+    copy_source(shadow, store, &mut input.copy_source, condition).await?;
     let asked = redirect!(shadow, "CopyObject", request.input);
     shadow.settle(store, &asked.0, &asked.1, &mut request.headers).await?;
     copies::copy(store, request).await
@@ -382,7 +399,7 @@ pub async fn part_copy(
 ) -> S3Result<S3Response<UploadPartCopyOutput>> {
     let input = &mut request.input;
     let condition = &mut input.copy_source_if_match;
-    copy_source(shadow, store, "UploadPartCopy", &mut input.copy_source, condition).await?;
+    copy_source(shadow, store, &mut input.copy_source, condition).await?;
     redirect!(shadow, "UploadPartCopy", request.input);
     copies::part(store, request).await
 }
@@ -461,7 +478,11 @@ pub async fn uploads(
     // The names are made those that were asked for before they are encoded.
     let encoding = input.encoding_type.take();
     let (_, encode) = listing::limits(None, encoding.as_ref())?;
-    input.key_marker = input.key_marker.take().filter(|marker| !marker.is_empty()).map(|marker| format!("{root}{marker}"));
+    input.key_marker = input
+        .key_marker
+        .take()
+        .filter(|marker| !marker.is_empty())
+        .map(|marker| format!("{root}{marker}"));
     let mut answer = multipart::list_uploads(store, request).await?;
     let asked = |name: String| {
         let name = name.strip_prefix(&root).unwrap_or(&name).to_owned();

@@ -37,7 +37,10 @@ fn runtime() -> tokio::runtime::Runtime {
 
 async fn store(directory: &Path) -> Store {
     let store = Store::open(directory, false).unwrap();
-    store.change(|change| buckets::create(change, "lake", "")).await.unwrap();
+    store
+        .change(|change| buckets::create(change, "lake", ""))
+        .await
+        .unwrap();
     prepare(&store).await.unwrap();
     store
 }
@@ -54,7 +57,13 @@ fn pins_say_what_is_otherwise_and_cleaning_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
     runtime().block_on(async {
         let store = store(directory.path()).await;
-        for (key, content) in [("in/a", "1"), ("in/b", "2"), ("inx", "3"), ("out/old", "4"), ("other", "5")] {
+        for (key, content) in [
+            ("in/a", "1"),
+            ("in/b", "2"),
+            ("inx", "3"),
+            ("out/old", "4"),
+            ("other", "5"),
+        ] {
             put(&store, "lake", key, content).await;
         }
         let pins = Pins::take(&store, &places()).await.unwrap();
@@ -108,8 +117,12 @@ fn shadows_are_known_by_their_keys_while_they_are_let_in() {
     assert!(shadows.by_key(&key).is_none());
 
     shadow.log().read("GetObject", "lake", "in/a");
-    shadow.log().write("PutObject", ("lake", "out/a"), (BUCKET, "s/lake/out/a"), "s/");
-    shadow.log().write("PutObject", ("lake", "out/a"), ("lake", "out/a"), "s/");
+    shadow
+        .log()
+        .write("PutObject", ("lake", "out/a"), (BUCKET, "s/lake/out/a"), "s/");
+    shadow
+        .log()
+        .write("PutObject", ("lake", "out/a"), ("lake", "out/a"), "s/");
     shadow.log().refuse("PutObject", "lake", "elsewhere");
     shadow.log().changed("GetObject", "lake", "in/b");
     let seen = shadow.log().seen();

@@ -61,10 +61,7 @@ fn what_is_wrong_has_its_place() {
             "  freezes: [{name: f, schedule: '@daily', zone: UTC, lasts: 1h}]\n",
             "environments-value 5:33 write five fields: minute, hour, day, month, weekday",
         ),
-        (
-            "  shadow: {maxage: 24h}\n",
-            "unknown-field 5:12 did you mean `maxAge`?",
-        ),
+        ("  shadow: {maxage: 24h}\n", "unknown-field 5:12 did you mean `maxAge`?"),
         (
             "  shadow: {maxAge: 1}\n",
             "environments-value 5:20 write a time with a unit, for example `24h` or `90m`",

@@ -308,7 +308,11 @@ fn shadow(
         return;
     };
     let name = &environment.name;
-    let again = format!("`stoke release shadow {} --against {}`", release.short(), current.short());
+    let again = format!(
+        "`stoke release shadow {} --against {}`",
+        release.short(),
+        current.short()
+    );
     let mut say = |message: String, fix: String, unknown: bool| {
         let reason = refusal("release-shadow", message, fix);
         reasons.push(if unknown { reason.unknown() } else { reason });
@@ -331,7 +335,11 @@ fn shadow(
         }
         (None, _) => {
             let message = format!("the shadow verdict about {release} does not say what it was compared with");
-            say(message, format!("run it, or record its record as evidence: {again}"), true);
+            say(
+                message,
+                format!("run it, or record its record as evidence: {again}"),
+                true,
+            );
         }
         (Some(against), _) if wanted.against_current && against != current => {
             let message = format!("{release} was compared with {against}, and {current} is in {name} now");
@@ -341,7 +349,11 @@ fn shadow(
     }
     let age = now.duration_since(last.time).as_secs();
     if let Some(most) = wanted.max_age_seconds.filter(|most| age > *most) {
-        let message = format!("the shadow run of {release} is {} old, and {name} takes {} at most", time(age), time(most));
+        let message = format!(
+            "the shadow run of {release} is {} old, and {name} takes {} at most",
+            time(age),
+            time(most)
+        );
         say(message, format!("run it again, on the data of today: {again}"), true);
     }
 }

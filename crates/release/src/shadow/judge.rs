@@ -188,7 +188,15 @@ pub fn judge(facts: &Facts) -> Judgement {
         Said::Worse
     } else if !reasons.is_empty() || facts.outputs.is_empty() {
         Said::CannotTell
-    } else if facts.outputs.iter().any(|output| matches!(output.compared, Compared::Read { within_tolerance: true, .. })) {
+    } else if facts.outputs.iter().any(|output| {
+        matches!(
+            output.compared,
+            Compared::Read {
+                within_tolerance: true,
+                ..
+            }
+        )
+    }) {
         Said::WithinTolerance
     } else {
         Said::Same
@@ -213,7 +221,10 @@ fn elsewhere(facts: &Facts, reasons: &mut Vec<Diagnostic>) {
     if !strays.is_empty() {
         reasons.push(reason(
             "release-shadow-stray",
-            format!("the access log has writes that were not kept apart: {}", some(strays.iter())),
+            format!(
+                "the access log has writes that were not kept apart: {}",
+                some(strays.iter())
+            ),
             "look at these objects at once, and report it: the store must not let that happen",
         ));
     }
@@ -228,7 +239,10 @@ fn ground(facts: &Facts, reasons: &mut Vec<Diagnostic>) {
         reasons.push(
             reason(
                 "release-shadow-input",
-                format!("inputs changed while the releases ran, so both did not read the same: {}", some(changed.iter())),
+                format!(
+                    "inputs changed while the releases ran, so both did not read the same: {}",
+                    some(changed.iter())
+                ),
                 "give the command again when no one writes there, or name a copy that stays",
             )
             .unknown(),
@@ -296,8 +310,20 @@ fn outcome(facts: &Facts, reasons: &mut Vec<Diagnostic>) {
         at_output(output, facts.limits, reasons);
     }
     let limits = [
-        ("time", facts.limits.slower, facts.old.milliseconds, facts.new.milliseconds, true),
-        ("core-seconds", facts.limits.dearer, facts.old.core_seconds, facts.new.core_seconds, false),
+        (
+            "time",
+            facts.limits.slower,
+            facts.old.milliseconds,
+            facts.new.milliseconds,
+            true,
+        ),
+        (
+            "core-seconds",
+            facts.limits.dearer,
+            facts.old.core_seconds,
+            facts.new.core_seconds,
+            false,
+        ),
     ];
     for (what, limit, old, new, is_time) in limits {
         let Some(limit) = limit else { continue };
@@ -320,7 +346,11 @@ fn outcome(facts: &Facts, reasons: &mut Vec<Diagnostic>) {
             };
             reasons.push(reason(
                 "release-shadow-slower",
-                format!("the new release took {}, {more:.0} % more than {}; {limit} % are allowed", shown(new), shown(old)),
+                format!(
+                    "the new release took {}, {more:.0} % more than {}; {limit} % are allowed",
+                    shown(new),
+                    shown(old)
+                ),
                 "see why in the comparison of both runs, or allow more",
             ));
         }
@@ -394,7 +424,12 @@ fn at_output(output: &Output, limits: Limits, reasons: &mut Vec<Diagnostic>) {
                 format!("{place}: the new release writes other data: {new_rows} rows instead of {old_rows}"),
                 "repair the release, or say what may differ with --tolerance, --ignore or --nondeterministic",
             )
-            .with_evidence(lines.iter().map(|line| Evidence::new(place.clone(), line.clone())).collect()),
+            .with_evidence(
+                lines
+                    .iter()
+                    .map(|line| Evidence::new(place.clone(), line.clone()))
+                    .collect(),
+            ),
         ),
     }
 }

@@ -82,7 +82,10 @@ impl Record {
         }
         if record.release != *release {
             let message = format!("the record is about {}, not about {release}", record.release);
-            return Err(wrong(message, "run this release in the shadow: what another one wrote says nothing of it"));
+            return Err(wrong(
+                message,
+                "run this release in the shadow: what another one wrote says nothing of it",
+            ));
         }
         Ok(record)
     }

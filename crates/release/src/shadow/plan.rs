@@ -67,7 +67,9 @@ fn another_store(spec: &Value, reasons: &mut Vec<Diagnostic>) {
         let pod = &spec[side];
         let listed = pod["env"].as_array().into_iter().flatten();
         let listed = listed.filter_map(|variable| variable["name"].as_str());
-        let mapped = ["envVars", "envSecretKeyRefs"].into_iter().flat_map(|map| pod[map].as_object());
+        let mapped = ["envVars", "envSecretKeyRefs"]
+            .into_iter()
+            .flat_map(|map| pod[map].as_object());
         let names = listed.chain(mapped.flat_map(|map| map.keys().map(String::as_str)));
         let meaning = names.filter(|name| keys::variable_means_a_store(name));
         found.extend(meaning.map(|name| format!("spec.{side}: the variable {name}")));
@@ -100,12 +102,20 @@ fn directories(spec: &Value, reasons: &mut Vec<Diagnostic>) {
         let writable = |mount: &&Value| mount["name"] == name && mount["readOnly"] != true;
         if mounts.clone().any(|mount| writable(&mount)) {
             let message = format!("volume `{name}` is the directory {path} of the machine, and can be written");
-            reasons.push(refusal("release-shadow-directory", format!("spec.volumes[{at}]"), message, FIX));
+            reasons.push(refusal(
+                "release-shadow-directory",
+                format!("spec.volumes[{at}]"),
+                message,
+                FIX,
+            ));
         }
     }
     let conf = spec["sparkConf"].as_object();
     for (key, path) in conf.into_iter().flatten() {
-        let Some(volume) = key.strip_suffix(".options.path").filter(|key| key.contains(".volumes.hostPath.")) else {
+        let Some(volume) = key
+            .strip_suffix(".options.path")
+            .filter(|key| key.contains(".volumes.hostPath."))
+        else {
             continue;
         };
         let read_only = format!("{volume}.mount.readOnly");
@@ -123,7 +133,12 @@ fn directories(spec: &Value, reasons: &mut Vec<Diagnostic>) {
     for side in ["driver", "executor"] {
         if mentions(&spec[side]["template"], "hostPath") || mentions(&spec[side]["sidecars"], "hostPath") {
             let message = format!("the template of the {side} has a volume that is a directory of the machine");
-            reasons.push(refusal("release-shadow-directory", format!("spec.{side}.template"), message, FIX));
+            reasons.push(refusal(
+                "release-shadow-directory",
+                format!("spec.{side}.template"),
+                message,
+                FIX,
+            ));
         }
     }
 }

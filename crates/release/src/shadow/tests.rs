@@ -54,10 +54,30 @@ fn a_verdict_follows_from_what_was_seen() {
     type Change = fn(&mut Facts);
     let table: [(&str, Change, Said, &[&str]); 24] = [
         ("equal", |_| {}, Same, &[]),
-        ("within the tolerance", |f| f.outputs[0].compared = read(true, true, 5, 5), WithinTolerance, &[]),
-        ("other data", |f| f.outputs[0].compared = read(false, false, 5, 4), Worse, &["release-shadow-data"]),
-        ("the new one fails", |f| f.new.failed = Some("exit code 1".into()), Worse, &["release-shadow-failed"]),
-        ("the old one fails", |f| f.old.failed = Some("exit code 1".into()), CannotTell, &["release-shadow-baseline"]),
+        (
+            "within the tolerance",
+            |f| f.outputs[0].compared = read(true, true, 5, 5),
+            WithinTolerance,
+            &[],
+        ),
+        (
+            "other data",
+            |f| f.outputs[0].compared = read(false, false, 5, 4),
+            Worse,
+            &["release-shadow-data"],
+        ),
+        (
+            "the new one fails",
+            |f| f.new.failed = Some("exit code 1".into()),
+            Worse,
+            &["release-shadow-failed"],
+        ),
+        (
+            "the old one fails",
+            |f| f.old.failed = Some("exit code 1".into()),
+            CannotTell,
+            &["release-shadow-baseline"],
+        ),
         (
             "both fail",
             |f| {
@@ -67,7 +87,12 @@ fn a_verdict_follows_from_what_was_seen() {
             CannotTell,
             &["release-shadow-baseline"],
         ),
-        ("writes nothing", |f| f.outputs[0].new = wrote(0), Worse, &["release-shadow-nothing"]),
+        (
+            "writes nothing",
+            |f| f.outputs[0].new = wrote(0),
+            Worse,
+            &["release-shadow-nothing"],
+        ),
         (
             "only deletes",
             |f| {
@@ -83,7 +108,12 @@ fn a_verdict_follows_from_what_was_seen() {
             CannotTell,
             &["release-shadow-empty"],
         ),
-        ("no rows on both sides", |f| f.outputs[0].compared = read(true, false, 0, 0), CannotTell, &["release-shadow-empty"]),
+        (
+            "no rows on both sides",
+            |f| f.outputs[0].compared = read(true, false, 0, 0),
+            CannotTell,
+            &["release-shadow-empty"],
+        ),
         (
             "no rows, and that is right",
             |f| {
@@ -100,7 +130,12 @@ fn a_verdict_follows_from_what_was_seen() {
             &["release-shadow-unread"],
         ),
         ("no output", |f| f.outputs.clear(), CannotTell, &[]),
-        ("not compared", |f| f.outputs[0].compared = Compared::NotCompared, CannotTell, &["release-shadow-unread"]),
+        (
+            "not compared",
+            |f| f.outputs[0].compared = Compared::NotCompared,
+            CannotTell,
+            &["release-shadow-unread"],
+        ),
         (
             "one of two",
             |f| {
@@ -112,7 +147,12 @@ fn a_verdict_follows_from_what_was_seen() {
             Worse,
             &["release-shadow-unread", "release-shadow-data"],
         ),
-        ("an input changed", |f| f.changed = vec!["s3://lake/in/a (replaced)".into()], CannotTell, &["release-shadow-input"]),
+        (
+            "an input changed",
+            |f| f.changed = vec!["s3://lake/in/a (replaced)".into()],
+            CannotTell,
+            &["release-shadow-input"],
+        ),
         (
             "an input changed and data differ",
             |f| {
@@ -165,7 +205,12 @@ fn a_verdict_follows_from_what_was_seen() {
             Worse,
             &["release-shadow-stray"],
         ),
-        ("a log that is not whole", |f| f.new.log_broken = Some("disk full".into()), CannotTell, &["release-shadow-log"]),
+        (
+            "a log that is not whole",
+            |f| f.new.log_broken = Some("disk full".into()),
+            CannotTell,
+            &["release-shadow-log"],
+        ),
         (
             "slower than allowed, and of unknown size",
             |f| {
@@ -183,9 +228,21 @@ fn a_verdict_follows_from_what_was_seen() {
         change(&mut facts);
         let judgement = judge(&facts);
         let found: Vec<&str> = judgement.reasons.iter().map(|reason| reason.code.as_ref()).collect();
-        assert_eq!((judgement.said, found.as_slice()), (said, codes), "{name}: {:#?}", judgement.reasons);
-        assert_eq!(judgement.said.passes(), matches!(said, Same | WithinTolerance), "{name}");
-        assert!(judgement.reasons.iter().all(|reason| !reason.fix_text().is_empty()), "{name}");
+        assert_eq!(
+            (judgement.said, found.as_slice()),
+            (said, codes),
+            "{name}: {:#?}",
+            judgement.reasons
+        );
+        assert_eq!(
+            judgement.said.passes(),
+            matches!(said, Same | WithinTolerance),
+            "{name}"
+        );
+        assert!(
+            judgement.reasons.iter().all(|reason| !reason.fix_text().is_empty()),
+            "{name}"
+        );
     }
     let mut slower = facts();
     slower.limits.slower = Some(25.0);
@@ -224,16 +281,37 @@ fn an_application_keeps_its_code_and_loses_what_leads_elsewhere() {
     let spec = &changed["spec"];
     assert_eq!(spec["sparkConf"], json!({"spark.sql.shuffle.partitions": "2"}));
     assert_eq!(spec["restartPolicy"], json!({"type": "Never"}));
-    assert_eq!((&spec["arguments"], &spec["mainApplicationFile"]), (&json!(["s3a://lake/out"]), &json!("local:///job.py")));
+    assert_eq!(
+        (&spec["arguments"], &spec["mainApplicationFile"]),
+        (&json!(["s3a://lake/out"]), &json!("local:///job.py"))
+    );
     assert_eq!(notes.len(), 2, "{notes:?}");
 
     let refused = [
-        (json!({"sparkConf": {"spark.hadoop.fs.s3a.endpoint": "http://minio"}}), "spec.sparkConf[\"spark.hadoop.fs.s3a.endpoint\"]"),
-        (json!({"hadoopConf": {"fs.s3a.access.key": "k"}}), "spec.hadoopConf[\"fs.s3a.access.key\"]"),
-        (json!({"hadoopConf": {"fs.s3a.bucket.lake.endpoint": "x"}}), "spec.hadoopConf[\"fs.s3a.bucket.lake.endpoint\"]"),
-        (json!({"sparkConf": {"spark.executorEnv.AWS_PROFILE": "x"}}), "spec.sparkConf[\"spark.executorEnv.AWS_PROFILE\"]"),
-        (json!({"driver": {"env": [{"name": "AWS_ACCESS_KEY_ID", "value": "x"}]}}), "spec.driver: the variable AWS_ACCESS_KEY_ID"),
-        (json!({"executor": {"envFrom": [{"secretRef": {"name": "s"}}]}}), "spec.executor.envFrom"),
+        (
+            json!({"sparkConf": {"spark.hadoop.fs.s3a.endpoint": "http://minio"}}),
+            "spec.sparkConf[\"spark.hadoop.fs.s3a.endpoint\"]",
+        ),
+        (
+            json!({"hadoopConf": {"fs.s3a.access.key": "k"}}),
+            "spec.hadoopConf[\"fs.s3a.access.key\"]",
+        ),
+        (
+            json!({"hadoopConf": {"fs.s3a.bucket.lake.endpoint": "x"}}),
+            "spec.hadoopConf[\"fs.s3a.bucket.lake.endpoint\"]",
+        ),
+        (
+            json!({"sparkConf": {"spark.executorEnv.AWS_PROFILE": "x"}}),
+            "spec.sparkConf[\"spark.executorEnv.AWS_PROFILE\"]",
+        ),
+        (
+            json!({"driver": {"env": [{"name": "AWS_ACCESS_KEY_ID", "value": "x"}]}}),
+            "spec.driver: the variable AWS_ACCESS_KEY_ID",
+        ),
+        (
+            json!({"executor": {"envFrom": [{"secretRef": {"name": "s"}}]}}),
+            "spec.executor.envFrom",
+        ),
         (
             json!({"volumes": [{"name": "d", "hostPath": {"path": "/data"}}], "driver": {"volumeMounts": [{"name": "d", "mountPath": "/d"}]}}),
             "spec.volumes[0]",
@@ -242,7 +320,10 @@ fn an_application_keeps_its_code_and_loses_what_leads_elsewhere() {
             json!({"sparkConf": {"spark.kubernetes.driver.volumes.hostPath.d.options.path": "/data"}}),
             "spec.sparkConf[\"spark.kubernetes.driver.volumes.hostPath.d.options.path\"]",
         ),
-        (json!({"driver": {"template": {"spec": {"volumes": [{"hostPath": {"path": "/x"}}]}}}}), "spec.driver.template"),
+        (
+            json!({"driver": {"template": {"spec": {"volumes": [{"hostPath": {"path": "/x"}}]}}}}),
+            "spec.driver.template",
+        ),
     ];
     for (spec, place) in refused {
         let reasons = shadowed(json!({"spec": spec})).unwrap_err();
@@ -278,10 +359,17 @@ fn a_record_is_about_one_release() {
     let bytes = serde_json::to_vec(&record).unwrap();
     assert_eq!(Record::read(&bytes, &release).unwrap().against, Digest::of(b"old"));
     let about = Record::read(&bytes, &other).unwrap_err();
-    assert!(about.message.contains(&format!("about {release}, not about {other}")), "{about}");
+    assert!(
+        about.message.contains(&format!("about {release}, not about {other}")),
+        "{about}"
+    );
     for bytes in [&b"{}"[..], b"", b"[1]"] {
         assert_eq!(Record::read(bytes, &release).unwrap_err().code, "release-shadow-record");
     }
-    let foreign = serde_json::to_vec(&Record { kind: "x".into(), ..record }).unwrap();
+    let foreign = serde_json::to_vec(&Record {
+        kind: "x".into(),
+        ..record
+    })
+    .unwrap();
     assert!(Record::read(&foreign, &release).is_err());
 }

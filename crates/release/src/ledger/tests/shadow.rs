@@ -7,7 +7,8 @@ use super::{Chain, World, at, digest};
 use crate::environment;
 
 fn world(shadow: &str) -> World {
-    let text = format!("environments:\n- name: prod\n  namespace: prod\n  cluster: {{context: ''}}\n  shadow: {shadow}\n");
+    let text =
+        format!("environments:\n- name: prod\n  namespace: prod\n  cluster: {{context: ''}}\n  shadow: {shadow}\n");
     let environments = environment::read(&Source::new("environments.yaml", &text), &|_| Err("none".into())).unwrap();
     World {
         environments,

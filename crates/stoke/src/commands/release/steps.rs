@@ -132,8 +132,7 @@ pub async fn record(arguments: RecordArguments, context: &mut Context) -> Outcom
                     .fix("name a file that can be read")
             })?;
             if arguments.gate == shadow::GATE {
-                let record =
-                    shadow::Record::read(&bytes, &release).map_err(|reason| super::diagnostic(*reason, 2))?;
+                let record = shadow::Record::read(&bytes, &release).map_err(|reason| super::diagnostic(*reason, 2))?;
                 let passes = matches!(arguments.verdict, Answer::Pass);
                 if passes != record.verdict.passes() {
                     return Err(Failure::input(
@@ -237,7 +236,7 @@ pub async fn approve(arguments: ApproveArguments, context: &mut Context) -> Outc
     Ok(0)
 }
 
-fn named<'a>(environments: &'a Environments, name: &str) -> Outcome<&'a Environment> {
+pub fn named<'a>(environments: &'a Environments, name: &str) -> Outcome<&'a Environment> {
     environments.get(name).ok_or_else(|| {
         let names: Vec<&str> = environments.names().collect();
         Failure::input(
