@@ -48,6 +48,7 @@ mod real;
 mod recorder;
 mod releases;
 mod runbooks;
+mod shadow;
 mod spark_page;
 mod spark_submit;
 mod sql;
@@ -100,6 +101,7 @@ fn main() -> ExitCode {
         published::trials(&context),
         quality::trials(&context),
         releases::trials(&context),
+        shadow::trials(&context),
         runbooks::trials(&context),
         endurance::trials(&context),
         adopt::trials(&context),
