@@ -191,6 +191,11 @@ impl Shadows {
         all.insert(shadow.credentials.access_key_id.clone(), shadow);
     }
 
+    /// Lets none in any longer.
+    pub fn clear(&self) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Lets it in no longer.
     pub fn remove(&self, shadow: &Shadow) {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);

@@ -66,6 +66,7 @@ pub enum Route {
     Pinned,
     /// A directory above a place: there is no object.
     Nothing,
+    /// It is not among the places. What asks whether it is there hears that it is not; its content, and writes, are refused. All of it is in the log.
     Refused,
 }
 

@@ -102,6 +102,11 @@ impl Shadow {
     /// What a read of a key finds.
     async fn source(&self, store: &Store, operation: &str, bucket: &str, key: &str) -> S3Result<Source> {
         match self.places.read(bucket, key) {
+            Route::Refused if operation == "HeadObject" && self.places.knows(bucket) => {
+                // Clients look before they write: the write is what must be seen and refused.
+                self.log().refuse(operation, bucket, key);
+                return Err(StoreError::NoSuchKey.into());
+            }
             Route::Refused => return Err(self.refuse(operation, bucket, key)),
             Route::Nothing => return Err(StoreError::NoSuchKey.into()),
             Route::Shadow => {
@@ -184,8 +189,12 @@ impl Shadow {
 
     /// A page of what it sees.
     pub(crate) async fn page(self: &Arc<Self>, store: &Store, bucket: &str, query: Query) -> S3Result<Page> {
-        if !self.places.lists(bucket, &query.prefix) {
+        if !self.places.knows(bucket) {
             return Err(self.refuse("ListObjects", bucket, &query.prefix));
+        }
+        if !self.places.lists(bucket, &query.prefix) {
+            self.log().refuse("ListObjects", bucket, &query.prefix);
+            return Ok(Page::default());
         }
         self.log().read("ListObjects", bucket, &query.prefix);
         let (shadow, bucket) = (self.clone(), bucket.to_owned());

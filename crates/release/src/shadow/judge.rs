@@ -259,13 +259,18 @@ fn ground(facts: &Facts, reasons: &mut Vec<Diagnostic>) {
                 .unknown(),
             );
         }
-        if !side.refused_reads.is_empty() {
+        let undeclared: Vec<&String> = side
+            .refused_reads
+            .iter()
+            .filter(|read| !is_on_the_way(read, &side.refused_writes))
+            .collect();
+        if !undeclared.is_empty() {
             reasons.push(
                 reason(
                     "release-shadow-undeclared",
                     format!(
                         "the {name} release reads what is not pinned, and the store refused it: {}",
-                        some(side.refused_reads.iter())
+                        some(undeclared.into_iter())
                     ),
                     "name the place with --reads",
                 )
@@ -295,6 +300,21 @@ fn ground(facts: &Facts, reasons: &mut Vec<Diagnostic>) {
             .unknown(),
         );
     }
+}
+
+/// Whether a read is a look at where one of these writes goes, or at a directory above.
+fn is_on_the_way(read: &str, writes: &BTreeSet<String>) -> bool {
+    let object = |text: &str| {
+        text.split_once(' ')
+            .map_or_else(String::new, |(_, object)| object.to_owned())
+    };
+    let looked_at = object(read);
+    writes.iter().any(|write| {
+        let written = object(write);
+        written
+            .strip_prefix(&looked_at)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
 }
 
 fn outcome(facts: &Facts, reasons: &mut Vec<Diagnostic>) {

@@ -52,7 +52,7 @@ fn facts() -> Facts {
 fn a_verdict_follows_from_what_was_seen() {
     use Said::{CannotTell, Same, WithinTolerance, Worse};
     type Change = fn(&mut Facts);
-    let table: [(&str, Change, Said, &[&str]); 24] = [
+    let table: [(&str, Change, Said, &[&str]); 25] = [
         ("equal", |_| {}, Same, &[]),
         (
             "within the tolerance",
@@ -165,10 +165,21 @@ fn a_verdict_follows_from_what_was_seen() {
         (
             "writes elsewhere, and went on",
             |f| {
-                f.new.refused_writes.insert("PutObject s3://lake/x".into());
+                f.new.refused_writes.insert("PutObject s3://lake/x/_temporary/0".into());
+                f.new.refused_reads.insert("HeadObject s3://lake/x".into());
+                f.new.refused_reads.insert("ListObjects s3://lake/x/_temporary".into());
             },
             Worse,
             &["release-shadow-elsewhere"],
+        ),
+        (
+            "writes elsewhere, and reads what is not pinned",
+            |f| {
+                f.new.refused_writes.insert("PutObject s3://lake/x/a".into());
+                f.new.refused_reads.insert("HeadObject s3://lake/xa".into());
+            },
+            Worse,
+            &["release-shadow-elsewhere", "release-shadow-undeclared"],
         ),
         (
             "writes elsewhere while an input changed",

@@ -124,7 +124,6 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     let began = Timestamp::now();
     listen()?;
     let embedded = Embedded::start_without_keys(&context.home, &Size::default()).await?;
-    let world = World::begin(&context.home, embedded.objects().store(), &mut context.terminal).await;
     let session = Session {
         client: embedded.client(),
         namespace: NAMESPACE.to_owned(),
@@ -136,18 +135,13 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
             "the cluster is not there",
         ));
     };
-    let tried = match &world {
-        Ok(world) => tried(&mut plan, world, embedded, &session, &store, context).await,
-        Err(_) => Err(Failure::environment(
-            "stoke::cluster::start",
-            "there is no place for shadows",
-        )),
-    };
-    let tried = match world {
+    let objects = embedded.objects();
+    let tried = match World::begin(&context.home, objects.store(), &mut context.terminal).await {
         Ok(world) => {
-            let ended = world
-                .end(embedded.objects().store(), arguments.keep, &mut context.terminal)
-                .await;
+            let tried = tried(&mut plan, &world, embedded, &session, &store, context).await;
+            // No request of them comes any more.
+            objects.shadows().clear();
+            let ended = world.end(objects.store(), arguments.keep, &mut context.terminal).await;
             tried.and_then(|tried| ended.map(|()| tried))
         }
         Err(failure) => Err(failure),
@@ -357,9 +351,6 @@ async fn tried(
         outputs,
         limits: plan.limits,
     };
-    for shadow in &shadows {
-        objects.shadows().remove(shadow);
-    }
     let comparison = match runs.as_slice() {
         [Some(old), Some(new)] => Some(compare(old, new)),
         _ => None,

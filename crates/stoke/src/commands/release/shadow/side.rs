@@ -53,19 +53,23 @@ pub async fn run(
         return Err(Failure::input("stoke::run::no-application", "no SparkApplication"));
     };
     let name = application.name_any();
+    let applications: Api<SparkApplication> = Api::namespaced(session.client.clone(), NAMESPACE);
     let mut shown = Shown::beside(&name, &mut context.terminal);
     let followed = follow(&session.client, &application, making.timeout, &mut shown).await;
     context.terminal.end_status();
     let failed = match followed {
         Ok(seen) => why(&seen),
         Err(error) if error.kind == Kind::TimedOut => Some(error.diagnostic.message.clone()),
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            // Nothing of it may write any more when what it wrote is removed.
+            apply::delete(&applications, &name).await?;
+            return Err(error.into());
+        }
     };
     let facts = match gather::of_namespace(session, NAMESPACE, &name, &context.home).await? {
         Some(gathered) => Some(gathered.facts().await?),
         None => None,
     };
-    let applications: Api<SparkApplication> = Api::namespaced(session.client.clone(), NAMESPACE);
     apply::delete(&applications, &name).await?;
     let mut side = Side {
         failed,
