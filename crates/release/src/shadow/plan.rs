@@ -96,11 +96,11 @@ fn directories(spec: &Value, reasons: &mut Vec<Diagnostic>) {
             continue;
         };
         let name = volume["name"].as_str().unwrap_or_default();
-        let mounts = ["driver", "executor"]
+        let mut mounts = ["driver", "executor"]
             .into_iter()
             .flat_map(|side| spec[side]["volumeMounts"].as_array().into_iter().flatten());
         let writable = |mount: &&Value| mount["name"] == name && mount["readOnly"] != true;
-        if mounts.clone().any(|mount| writable(&mount)) {
+        if mounts.any(|mount| writable(&mount)) {
             let message = format!("volume `{name}` is the directory {path} of the machine, and can be written");
             reasons.push(refusal(
                 "release-shadow-directory",

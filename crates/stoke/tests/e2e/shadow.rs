@@ -551,5 +551,15 @@ fn refused(context: &Context) -> Result<(), Failed> {
         expect_code(&output, 2)?;
         expect_parts(&text(&output), &[code, part])?;
     }
+    // What an environment asks for is read by `stoke check`, too.
+    let environments =
+        "environments:\n- {name: prod, namespace: prod, cluster: {context: ''}, shadow: {maxage: 24h}}\n";
+    std::fs::write(world.work.path().join("job/environments.yaml"), environments)?;
+    let checked = world.stoke(&["check", "job", "--gate", "manifest"])?;
+    expect_code(&checked, 1)?;
+    expect_parts(
+        &text(&checked),
+        &["unknown-field", "environments.yaml:2:", "did you mean `maxAge`?"],
+    )?;
     world.untouched()
 }
