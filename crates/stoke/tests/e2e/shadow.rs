@@ -43,7 +43,11 @@ pub fn trials(context: &Context) -> Vec<Trial> {
             &of_tier_full(),
             interrupted,
         ),
-        context.trial("shadow: what cannot be kept apart is refused first", &[], refused),
+        context.trial(
+            "shadow: what cannot be kept apart is refused first",
+            &[context.spark("4.1.4")],
+            refused,
+        ),
     ]
 }
 
@@ -61,6 +65,7 @@ spec:
     packages: [org.apache.hadoop:hadoop-aws:3.4.2]
   sparkConf:
     spark.sql.shuffle.partitions: \"2\"
+    spark.sql.parquet.compression.codec: gzip
     spark.eventLog.enabled: \"true\"
     spark.eventLog.dir: s3a://spark/events
   driver: {cores: 1, coreRequest: 250m, memory: 1g, serviceAccount: spark-operator-spark}
