@@ -330,8 +330,11 @@ fn shadow(
     match (&last.against, last.verdict) {
         (_, Verdict::Fail) => {
             let message = format!("the last shadow run of {release} says that it is worse");
-            let fix = "see what differs in its record (`stoke release show`), and create a release without it";
-            say(message, fix.into(), false);
+            let fix = format!(
+                "`stoke release show {}` names its record; repair what differs, and create a release of it",
+                release.short()
+            );
+            say(message, fix, false);
         }
         (None, _) => {
             let message = format!("the shadow verdict about {release} does not say what it was compared with");

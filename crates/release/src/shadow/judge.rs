@@ -441,7 +441,7 @@ fn at_output(output: &Output, limits: Limits, reasons: &mut Vec<Diagnostic>) {
         } => reasons.push(
             reason(
                 "release-shadow-data",
-                format!("{place}: the new release writes other data: {new_rows} rows instead of {old_rows}"),
+                format!("{place}: the new release writes other data: {new_rows} rows, the old one {old_rows}"),
                 "repair the release, or say what may differ with --tolerance, --ignore or --nondeterministic",
             )
             .with_evidence(

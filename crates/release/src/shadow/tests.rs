@@ -267,7 +267,7 @@ fn what_differs_and_where_is_named() {
     facts.outputs[0].compared = read(false, false, 5, 4);
     let judgement = judge(&facts);
     let text = judgement.reasons[0].to_string();
-    for part in ["s3://lake/out", "4 rows instead of 5", "~ id=1  v: 2 -> 3"] {
+    for part in ["s3://lake/out", "4 rows, the old one 5", "~ id=1  v: 2 -> 3"] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     facts.changed = vec!["s3://lake/in/a (replaced)".into()];

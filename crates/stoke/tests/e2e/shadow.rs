@@ -335,7 +335,7 @@ report.write.mode("overwrite").parquet("s3a://spark/report")"#;
     let shown = record["reasons"][0].to_string();
     expect_parts(
         &shown,
-        &["3 rows instead of 4", "~ country=\\\"FR\\\"", "- country=\\\"IT\\\""],
+        &["3 rows, the old one 4", "~ country=\\\"FR\\\"", "- country=\\\"IT\\\""],
     )?;
     let rows = &record["outputs"][0]["compared"]["difference"]["rows"];
     if (&rows["lost"], &rows["changed"]) != (&Value::from(1), &Value::from(1)) {

@@ -452,7 +452,12 @@ async fn finish(
         Format::Json => terminal.json(&record),
         Format::Text => {
             shown::record(&record, tried.comparison.as_ref(), terminal);
-            show(&judgement.reasons, terminal);
+            // What differs is shown with its output already.
+            let reasons = judgement
+                .reasons
+                .into_iter()
+                .map(|reason| reason.with_evidence(Vec::new()));
+            show(&reasons.collect::<Vec<_>>(), terminal);
             match verdict {
                 None => terminal.note("nothing was recorded: a verdict that cannot be told is none"),
                 Some(_) if arguments.no_record => {}

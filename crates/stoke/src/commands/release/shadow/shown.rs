@@ -62,7 +62,7 @@ pub fn record(record: &Record, comparison: Option<&Comparison>, terminal: &mut T
                 let word = match (equal, within_tolerance) {
                     (true, false) => "same",
                     (true, true) => "different within the tolerance",
-                    (false, _) => "different",
+                    (false, _) => "different (left is the old release, right the new one)",
                 };
                 terminal.out(format!(
                     "output  {}  {word}: {} in {old}, {} in {new}",
