@@ -174,7 +174,6 @@ impl Shadow {
 pub struct Written {
     /// Objects that it wrote and that are there.
     pub objects: u64,
-    /// Their bytes.
     pub bytes: u64,
     /// Objects of others that it deleted or replaced after a deletion.
     pub deleted: u64,

@@ -10,7 +10,7 @@ use stoke_model::units::people;
 /// What comes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Said {
+pub enum Conclusion {
     /// All outputs are equal.
     Same,
     /// They differ by no more than was allowed.
@@ -20,21 +20,21 @@ pub enum Said {
     CannotTell,
 }
 
-impl Said {
+impl Conclusion {
     /// As people read it.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
-            Said::Same => "same",
-            Said::WithinTolerance => "different within the tolerance",
-            Said::Worse => "worse",
-            Said::CannotTell => "cannot tell",
+            Conclusion::Same => "same",
+            Conclusion::WithinTolerance => "different within the tolerance",
+            Conclusion::Worse => "worse",
+            Conclusion::CannotTell => "cannot tell",
         }
     }
 
     #[must_use]
     pub fn passes(self) -> bool {
-        matches!(self, Said::Same | Said::WithinTolerance)
+        matches!(self, Conclusion::Same | Conclusion::WithinTolerance)
     }
 }
 
@@ -149,7 +149,7 @@ pub struct Facts {
 /// The verdict, and what stands behind it.
 #[derive(Clone, Debug)]
 pub struct Judgement {
-    pub said: Said,
+    pub said: Conclusion,
     pub reasons: Vec<Diagnostic>,
 }
 
@@ -168,7 +168,7 @@ fn some<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
     }
 }
 
-/// Judges.
+/// What follows from the facts; the first group of reasons that speaks decides: writes elsewhere, what makes a comparison worthless, what came out.
 #[must_use]
 pub fn judge(facts: &Facts) -> Judgement {
     let mut reasons = Vec::new();
@@ -181,13 +181,13 @@ pub fn judge(facts: &Facts) -> Judgement {
         outcome(facts, &mut reasons);
     }
     let said = if wrote_elsewhere {
-        Said::Worse
+        Conclusion::Worse
     } else if shaky {
-        Said::CannotTell
+        Conclusion::CannotTell
     } else if reasons.iter().any(|reason| !reason.cannot_tell) {
-        Said::Worse
+        Conclusion::Worse
     } else if !reasons.is_empty() || facts.outputs.is_empty() {
-        Said::CannotTell
+        Conclusion::CannotTell
     } else if facts.outputs.iter().any(|output| {
         matches!(
             output.compared,
@@ -197,9 +197,9 @@ pub fn judge(facts: &Facts) -> Judgement {
             }
         )
     }) {
-        Said::WithinTolerance
+        Conclusion::WithinTolerance
     } else {
-        Said::Same
+        Conclusion::Same
     };
     Judgement { said, reasons }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stoke_diagnostics::{Diagnostic, Severity};
 
-pub use judge::{Compared, Facts, Judgement, Limits, Output, Said, Side, Written, judge};
+pub use judge::{Compared, Conclusion, Facts, Judgement, Limits, Output, Side, Written, judge};
 pub use plan::shadowed;
 
 use crate::oci::Digest;
@@ -33,7 +33,7 @@ pub struct Record {
     pub release: Digest,
     /// What it was compared with.
     pub against: Digest,
-    pub verdict: Said,
+    pub verdict: Conclusion,
     pub began: Timestamp,
     pub ended: Timestamp,
     pub inputs: Inputs,

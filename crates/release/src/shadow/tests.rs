@@ -50,9 +50,9 @@ fn facts() -> Facts {
 
 #[test]
 fn a_verdict_follows_from_what_was_seen() {
-    use Said::{CannotTell, Same, WithinTolerance, Worse};
+    use Conclusion::{CannotTell, Same, WithinTolerance, Worse};
     type Change = fn(&mut Facts);
-    let table: [(&str, Change, Said, &[&str]); 25] = [
+    let table: [(&str, Change, Conclusion, &[&str]); 25] = [
         ("equal", |_| {}, Same, &[]),
         (
             "within the tolerance",
@@ -351,7 +351,7 @@ fn a_record_is_about_one_release() {
         kind: KIND.into(),
         release: release.clone(),
         against: Digest::of(b"old"),
-        verdict: Said::Same,
+        verdict: Conclusion::Same,
         began: "2026-11-25T00:00:00Z".parse().unwrap(),
         ended: "2026-11-25T00:01:00Z".parse().unwrap(),
         inputs: Inputs {

@@ -26,7 +26,9 @@ use stoke_quality::difference::Options;
 use stoke_release::environment::Environment;
 use stoke_release::ledger::{Event, Verdict};
 use stoke_release::oci::Digest;
-use stoke_release::shadow::{Compared, Facts, GATE, Inputs, KIND, Limits, Output, Record, Said, Side, Written, judge};
+use stoke_release::shadow::{
+    Compared, Conclusion, Facts, GATE, Inputs, KIND, Limits, Output, Record, Side, Written, judge,
+};
 use stoke_storage::{Address, Cloud};
 
 use self::job::Job;
@@ -433,7 +435,7 @@ async fn finish(
     let evidence = Digest::of(&bytes);
     let verdict = match (judgement.said.passes(), judgement.said) {
         (true, _) => Some(Verdict::Pass),
-        (false, Said::Worse) => Some(Verdict::Fail),
+        (false, Conclusion::Worse) => Some(Verdict::Fail),
         _ => None,
     };
     if let Some(verdict) = verdict.filter(|_| !arguments.no_record) {
@@ -467,7 +469,7 @@ async fn finish(
     }
     Ok(match judgement.said {
         said if said.passes() => 0,
-        Said::Worse => 1,
+        Conclusion::Worse => 1,
         _ => 3,
     })
 }
