@@ -45,6 +45,9 @@ use stoke_model::pod_security::{Level, Version};
 /// Tells what is wrong with a data contract.
 pub type ContractReader = fn(&stoke_diagnostics::Source) -> Vec<stoke_diagnostics::Diagnostic>;
 
+/// Tells what is wrong with a file of environments; the path is where it lies, since it may name files beside it.
+pub type EnvironmentReader = fn(&stoke_diagnostics::Source, &std::path::Path) -> Vec<stoke_diagnostics::Diagnostic>;
+
 /// Tells what is wrong with an application by the preset that it names; the sources are the files of presets of the job.
 pub type PresetReader =
     fn(&Document, &[&std::sync::Arc<stoke_diagnostics::Source>]) -> Vec<stoke_diagnostics::Diagnostic>;
@@ -76,6 +79,8 @@ pub struct Settings {
     pub contracts: Option<ContractReader>,
     /// What is wrong with an application by the preset it names. None: presets are not judged, because the files of its team are not at hand.
     pub presets: Option<PresetReader>,
+    /// What is wrong with the file `environments.yaml` of the job. None: it is not judged.
+    pub environments: Option<EnvironmentReader>,
     /// Nodes that pods are held against, beside those of the job's own manifests.
     pub nodes: Vec<k8s_openapi::api::core::v1::Node>,
     /// Namespace of objects that name none.
@@ -131,6 +136,7 @@ impl Default for Settings {
             licences: None,
             contracts: None,
             presets: None,
+            environments: None,
             nodes: Vec::new(),
             namespace: "default".to_owned(),
             runs: runs::Runs::default(),

@@ -48,13 +48,16 @@ pub struct Serving {
     pub images: ImagePolicy,
     /// Whether applications serve their metrics, and the operator its own at an address of this machine.
     pub observe: bool,
+    /// Whether namespaces are left without the keys of the object store: who runs applications puts others there.
+    pub without_keys: bool,
 }
 
 /// A running cluster and operator, with the object store beside them.
 pub struct Embedded {
     cluster: Cluster,
     objects: ObjectStore,
-    publisher: JoinHandle<()>,
+    /// None when namespaces are left without the keys of the store.
+    publisher: Option<JoinHandle<()>>,
     /// None when another operator is to serve this cluster.
     operator: Option<JoinHandle<()>>,
     stop: watch::Sender<bool>,
@@ -76,7 +79,20 @@ impl Embedded {
     /// When any part of it cannot be started; nothing is left of it then.
     pub async fn start_private(home: &Home, size: &Size) -> Outcome<Self> {
         let directory = private_directory(home);
-        Self::start_in(directory, home, size, Runtimes::new(home.root())).await
+        Self::start_in(directory, home, size, Serving::default(), Runtimes::new(home.root())).await
+    }
+
+    /// As [`Embedded::start_private`], and no pod can have the keys of the object store: applications get those that are put there for them.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn start_without_keys(home: &Home, size: &Size) -> Outcome<Self> {
+        let serving = Serving {
+            without_keys: true,
+            ..Serving::default()
+        };
+        let directory = private_directory(home);
+        Self::start_in(directory, home, size, serving, Runtimes::new(home.root())).await
     }
 
     /// Starts a cluster of its own whose drivers and executors record their runs. Packages, event logs and objects of it are its own too.
@@ -84,17 +100,23 @@ impl Embedded {
         let directory = private_directory(home);
         let kept = Home::find(Some(directory.join("home")))?;
         let runtimes = Runtimes::new(home.root()).recording();
-        Self::start_in(directory, &kept, &Size::default(), runtimes).await
+        Self::start_in(directory, &kept, &Size::default(), Serving::default(), runtimes).await
     }
 
-    async fn start_in(directory: PathBuf, home: &Home, size: &Size, runtimes: Runtimes) -> Outcome<Self> {
+    async fn start_in(
+        directory: PathBuf,
+        home: &Home,
+        size: &Size,
+        serving: Serving,
+        runtimes: Runtimes,
+    ) -> Outcome<Self> {
         create_private(&directory)?;
         let lock = File::create(directory.join(IN_USE))?;
         lock.try_lock().map_err(|error| {
             LaptopError::environment("stoke::cluster::in-use", format!("{}: {error}", directory.display()))
         })?;
         // What `stoke run` runs, it shows; what runs for longer is kept.
-        match Self::start(home, &directory, size, Some(Serving::default()), true, runtimes).await {
+        match Self::start(home, &directory, size, Some(serving), true, runtimes).await {
             Ok(mut embedded) => {
                 embedded.private = Some(lock);
                 Ok(embedded)
@@ -168,7 +190,8 @@ impl Embedded {
         let access = object_store::access(&objects.endpoint(), objects.region(), objects.credentials());
         let logs = serving.as_ref().and_then(|serving| serving.logs.as_ref());
         let logs = logs.map(|address| object_store::logs(address, &access)).transpose()?;
-        let publisher = tokio::spawn(object_store::publish(cluster.client(), access));
+        let without_keys = serving.as_ref().is_some_and(|serving| serving.without_keys);
+        let publisher = (!without_keys).then(|| tokio::spawn(object_store::publish(cluster.client(), access)));
         object_store::note_endpoint(directory, &objects.endpoint())?;
         let metrics = Metrics::default();
         let metrics_server = match serving.as_ref().is_some_and(|serving| serving.observe) {
@@ -215,6 +238,11 @@ impl Embedded {
         self.cluster.client()
     }
 
+    /// The object store itself.
+    pub fn objects(&self) -> &ObjectStore {
+        &self.objects
+    }
+
     /// Address of the object store.
     pub fn object_store(&self) -> String {
         self.objects.endpoint()
@@ -249,7 +277,9 @@ impl Embedded {
         if let Some((_, serving)) = self.metrics {
             serving.abort();
         }
-        self.publisher.abort();
+        if let Some(publisher) = self.publisher {
+            publisher.abort();
+        }
         self.cluster.stop().await;
         // Last, so that what pods write while they end is still taken.
         object_store::forget_endpoint(&self.directory);

@@ -103,10 +103,7 @@ pub fn logs(address: &Address, access: &Access) -> Outcome<Place> {
 
 /// Keeps the Secret in every namespace there is and comes to be, until the client's cluster ends.
 pub async fn publish(client: Client, access: Access) {
-    let variables = access
-        .variables()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
+    let variables = variables(&access);
     let namespaces = watcher(Api::<Namespace>::all(client.clone()), watcher::Config::default());
     let mut namespaces = std::pin::pin!(namespaces.default_backoff().applied_objects());
     loop {
@@ -121,6 +118,13 @@ pub async fn publish(client: Client, access: Access) {
             Err(error) => tracing::warn!(%error, "namespaces could not be watched"),
         }
     }
+}
+
+/// The variables by which applications find a store.
+#[must_use]
+pub fn variables(access: &Access) -> BTreeMap<String, String> {
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    access.variables().map(owned).collect()
 }
 
 /// Puts the Secret into one namespace.

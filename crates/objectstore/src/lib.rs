@@ -6,6 +6,7 @@
 //! - [`store`]: buckets, objects, uploads on disk; what is acknowledged is durable and whole
 //! - [`s3`]: what each operation of S3 does to the store; the protocol itself (signatures, chunked bodies, XML) is the `s3s` crate's
 //! - [`server`]: the socket; [`credentials`]: the one pair of keys
+//! - [`shadow`]: identities whose writes are kept apart from what everyone else sees
 //!
 //! **Why an index and not a tree of directories.** A key may be `a`, `a/` and `a/b` at once, 1,024 bytes long, with any bytes of UTF-8;
 //! listings must come in the order of bytes, a thousand at a time, from anywhere. A tree of files can do none of that without encoding
@@ -37,6 +38,7 @@ pub mod digest;
 mod host;
 pub mod s3;
 pub mod server;
+pub mod shadow;
 pub mod store;
 
 pub use credentials::Credentials;

@@ -18,11 +18,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::{OneKey, SignedOnly};
+use crate::access::{Keys, SignedOnly};
 use crate::credentials::Credentials;
 use crate::digest::Digester;
 use crate::host::Names;
 use crate::s3::{Operations, REGION};
+use crate::shadow::Shadows;
 use crate::store::Store;
 use crate::store::condition::Condition;
 use crate::store::contents::Piece;
@@ -116,6 +117,7 @@ pub enum StartError {
 pub struct ObjectStore {
     address: SocketAddr,
     credentials: Credentials,
+    shadows: Shadows,
     store: Store,
     stopping: CancellationToken,
     tasks: TaskTracker,
@@ -153,12 +155,14 @@ impl ObjectStore {
             mark(&store, bucket, prefix).await.map_err(store_error)?;
         }
         let (stopping, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let service = service(store.clone(), credentials.clone());
+        let shadows = Shadows::default();
+        let service = service(store.clone(), credentials.clone(), shadows.clone());
         tasks.spawn(serve(listener, service, stopping.clone(), tasks.clone()));
         tasks.spawn(tidy(store.clone(), config.abandoned_after, stopping.clone()));
         let running = ObjectStore {
             address,
             credentials,
+            shadows,
             store,
             stopping,
             tasks,
@@ -187,6 +191,16 @@ impl ObjectStore {
     /// The keys it answers to.
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
+    }
+
+    /// Identities that see what they write apart from all others, and keep it apart.
+    pub fn shadows(&self) -> &Shadows {
+        &self.shadows
+    }
+
+    /// What it serves.
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Ends: accepts nothing more, gives requests in progress a few seconds, writes what waits.
@@ -244,15 +258,21 @@ async fn listen(config: &Config) -> Result<TcpListener, StartError> {
 }
 
 /// The HTTP service over a store, without a socket.
-pub fn service(store: Store, credentials: Credentials) -> S3Service {
+pub fn service(store: Store, owner: Credentials, shadows: Shadows) -> S3Service {
     let mut limits = S3Config::default();
     limits.xml_max_body_size = MOST_XML;
     // Forms are refused; their bodies must not fill the memory before that.
     limits.post_object_max_file_size = 1 << 20;
     limits.form_max_fields_size = 1 << 20;
-    let mut builder = S3ServiceBuilder::new(Operations { store });
-    builder.set_auth(OneKey(credentials));
-    builder.set_access(SignedOnly);
+    let mut builder = S3ServiceBuilder::new(Operations {
+        store,
+        shadows: shadows.clone(),
+    });
+    builder.set_auth(Keys {
+        owner,
+        shadows: shadows.clone(),
+    });
+    builder.set_access(SignedOnly(shadows));
     builder.set_host(Names);
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits))));
     builder.build()

@@ -16,3 +16,4 @@ pub mod image;
 pub mod ledger;
 pub mod oci;
 pub mod sbom;
+pub mod shadow;

@@ -13,13 +13,28 @@ pub struct Shown<'a> {
     name: &'a str,
     /// Hide the lines of Spark's logger.
     quiet: bool,
+    /// What the application prints is not the command's result.
+    beside: bool,
     terminal: &'a mut Terminal,
 }
 
 impl<'a> Shown<'a> {
     /// Shows the application of this name.
     pub fn new(name: &'a str, quiet: bool, terminal: &'a mut Terminal) -> Self {
-        Self { name, quiet, terminal }
+        Self {
+            name,
+            quiet,
+            beside: false,
+            terminal,
+        }
+    }
+
+    /// Shows an application whose output is not the command's result: beside it, and quietly.
+    pub fn beside(name: &'a str, terminal: &'a mut Terminal) -> Self {
+        Self {
+            beside: true,
+            ..Self::new(name, true, terminal)
+        }
     }
 }
 
@@ -47,7 +62,9 @@ impl Watch for Shown<'_> {
             }
             Sight::Line(voice, line, progress) => {
                 match voice {
-                    Voice::Application if self.terminal.format() == Format::Text => self.terminal.out(line),
+                    Voice::Application if !self.beside && self.terminal.format() == Format::Text => {
+                        self.terminal.out(line)
+                    }
                     // Standard output is the summary's alone when programs read it.
                     Voice::Application => self.terminal.note(line),
                     Voice::Spark if !self.quiet => self.terminal.note(dim(line)),

@@ -19,6 +19,9 @@ use super::Looked;
 use crate::Settings;
 use crate::job::{Job, Kind};
 
+/// The file that says where releases go.
+const ENVIRONMENTS_FILE: &str = "environments.yaml";
+
 /// Codes of complaints that belong to the gate of configuration.
 pub(super) fn is_conf(code: &str) -> bool {
     code.starts_with("conf-")
@@ -59,6 +62,7 @@ pub(super) fn look(job: &Job, settings: &Settings) -> Looked {
     findings.extend(services::look(job, settings));
     findings.extend(job.documents().flat_map(environment));
     findings.extend(presets(job, settings));
+    findings.extend(environments(job, settings));
     once(&mut findings);
     Looked::at(count, "document", findings)
 }
@@ -89,6 +93,21 @@ fn patch(documents: &[Document], complaints: &[Diagnostic], settings: &Settings)
     // `$patch: delete` and its like are kustomize's; `null` takes a field away.
     let of_part = |one: &Diagnostic| OF_PARTS.contains(&&*one.code) && !one.message.contains("`$");
     all.filter(of_part).collect()
+}
+
+/// Where releases of the job go, as `stoke release` will read it.
+fn environments(job: &Job, settings: &Settings) -> Vec<Diagnostic> {
+    let Some(read) = settings.environments else {
+        return Vec::new();
+    };
+    let is_it = |name: &str| name.rsplit('/').next() == Some(ENVIRONMENTS_FILE);
+    // Others have files of that name, too; ours begins so.
+    let is_ours = |text: &str| text.lines().any(|line| line.starts_with("environments:"));
+    let files = job
+        .files
+        .iter()
+        .filter(|file| is_it(&file.name) && matches!(file.kind, Kind::Text) && is_ours(file.source.text()));
+    files.flat_map(|file| read(&file.source, &file.path)).collect()
 }
 
 /// Leaves out what was told of the same place with the same code before.

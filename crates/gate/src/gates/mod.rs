@@ -78,7 +78,7 @@ gates! {
     /// ConfigMap or Secret lacks, ConfigMaps, Secrets, claims, service accounts, priority classes, roles and services that the files show to be missing
     /// ([below](#what-the-files-show-to-be-missing)), what an API server refuses of pods (mounts without a volume, selectors that miss their own pods, names
     /// of ports and images), variables given twice, namespaces of what belongs to the whole cluster. What the preset locks that `stoke.dev/preset` names
-    /// ([presets](../how-to/presets.md)). Kinds of others are not judged
+    /// ([presets](../how-to/presets.md)). `environments.yaml`, as `stoke release` reads it. Kinds of others are not judged
     Manifest: "manifest", "manifests against their schemas and rules", manifest::look;
     /// `sparkConf` and `spark*.conf` files: every key and value by the catalogue of the job's Spark version, and by those of S3A, Iceberg, Delta Lake,
     /// Celeborn and RAPIDS; what contradicts itself, has no effect, keeps Spark from starting or cannot work on Kubernetes

@@ -21,7 +21,8 @@ use crate::store::uploads::{self, NewPart, PartBytes};
 /// Times a copy begins again when its source is replaced under it.
 const TRIES: usize = 5;
 
-fn source_of(source: &CopySource) -> S3Result<(String, String)> {
+/// Bucket and key of the source of a copy.
+pub fn source_of(source: &CopySource) -> S3Result<(String, String)> {
     match source {
         CopySource::Bucket {
             bucket,

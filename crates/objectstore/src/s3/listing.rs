@@ -1,10 +1,13 @@
 //! Listings of objects, in S3's two versions, and of their only versions.
 
+use std::sync::Arc;
+
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result};
 
 use super::answers::{etag, owner, timestamp, url_encoded};
 use super::errors::invalid_argument;
+use crate::shadow::Shadow;
 use crate::store::Store;
 use crate::store::buckets;
 use crate::store::list::{self, After, Page, Query, Summary};
@@ -35,7 +38,11 @@ pub fn common_prefixes(prefixes: Vec<String>, encode: bool) -> Vec<CommonPrefix>
         .collect()
 }
 
-async fn page(store: &Store, bucket: &str, query: Query) -> S3Result<Page> {
+/// What a shadow sees, or all there is.
+async fn page(store: &Store, shadow: Option<Arc<Shadow>>, bucket: &str, query: Query) -> S3Result<Page> {
+    if let Some(shadow) = shadow {
+        return shadow.page(store, bucket, query).await;
+    }
     let bucket = bucket.to_string();
     let page = store.read(move |index| list::list(index, buckets::find(index, &bucket)?.id, &query));
     Ok(page.await?)
@@ -61,6 +68,7 @@ fn delimiter_of(delimiter: Option<&String>) -> Option<String> {
 /// `ListObjectsV2`.
 pub async fn list_v2(
     store: &Store,
+    shadow: Option<Arc<Shadow>>,
     request: S3Request<ListObjectsV2Input>,
 ) -> S3Result<S3Response<ListObjectsV2Output>> {
     let input = request.input;
@@ -80,7 +88,7 @@ pub async fn list_v2(
         after,
         limit,
     };
-    let page = page(store, &input.bucket, query).await?;
+    let page = page(store, shadow, &input.bucket, query).await?;
     let name = |text: String| if encode { url_encoded(&text) } else { text };
     let owners = input.fetch_owner.unwrap_or(false);
     Ok(S3Response::new(ListObjectsV2Output {
@@ -106,7 +114,11 @@ pub async fn list_v2(
 }
 
 /// `ListObjects`.
-pub async fn list_v1(store: &Store, request: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
+pub async fn list_v1(
+    store: &Store,
+    shadow: Option<Arc<Shadow>>,
+    request: S3Request<ListObjectsInput>,
+) -> S3Result<S3Response<ListObjectsOutput>> {
     let input = request.input;
     let (limit, encode) = limits(input.max_keys, input.encoding_type.as_ref())?;
     let prefix = input.prefix.clone().unwrap_or_default();
@@ -118,7 +130,7 @@ pub async fn list_v1(store: &Store, request: S3Request<ListObjectsInput>) -> S3R
         delimiter,
         limit,
     };
-    let page = page(store, &input.bucket, query).await?;
+    let page = page(store, shadow, &input.bucket, query).await?;
     let name = |text: String| if encode { url_encoded(&text) } else { text };
     let next = page.next.as_ref().and_then(After::text).map(str::to_string);
     Ok(S3Response::new(ListObjectsOutput {
@@ -145,6 +157,7 @@ pub async fn list_v1(store: &Store, request: S3Request<ListObjectsInput>) -> S3R
 /// `ListObjectVersions`: buckets here have never had versioning, so every object has the one version `null`.
 pub async fn list_versions(
     store: &Store,
+    shadow: Option<Arc<Shadow>>,
     request: S3Request<ListObjectVersionsInput>,
 ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
     let input = request.input;
@@ -158,7 +171,7 @@ pub async fn list_versions(
         delimiter,
         limit,
     };
-    let page = page(store, &input.bucket, query).await?;
+    let page = page(store, shadow, &input.bucket, query).await?;
     let name = |text: String| if encode { url_encoded(&text) } else { text };
     let versions = page.objects.into_iter().map(|summary| ObjectVersion {
         e_tag: etag(&summary.etag),

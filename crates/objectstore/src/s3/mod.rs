@@ -4,18 +4,19 @@
 
 pub mod answers;
 mod body;
-mod buckets;
-mod conditions;
-mod copy;
+pub(crate) mod buckets;
+pub(crate) mod conditions;
+pub(crate) mod copy;
 mod declared;
 mod errors;
-mod listing;
-mod multipart;
-mod objects;
+pub(crate) mod listing;
+pub(crate) mod multipart;
+pub(crate) mod objects;
 
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 
+use crate::shadow::{Shadows, requests as shadowed};
 use crate::store::Store;
 
 pub use buckets::REGION;
@@ -24,6 +25,8 @@ pub use buckets::REGION;
 pub struct Operations {
     /// Where everything lives.
     pub store: Store,
+    /// Identities that see what they write apart from all others.
+    pub shadows: Shadows,
 }
 
 #[async_trait::async_trait]
@@ -37,7 +40,10 @@ impl S3 for Operations {
     }
 
     async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
-        buckets::head(&self.store, request).await
+        match self.shadows.of(&request) {
+            Some(shadow) => shadowed::head_bucket(&shadow, &self.store, request).await,
+            None => buckets::head(&self.store, request).await,
+        }
     }
 
     async fn list_buckets(&self, request: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
@@ -48,14 +54,20 @@ impl S3 for Operations {
         &self,
         request: S3Request<GetBucketLocationInput>,
     ) -> S3Result<S3Response<GetBucketLocationOutput>> {
-        buckets::location(&self.store, request).await
+        match self.shadows.of(&request) {
+            Some(shadow) => shadowed::location(&shadow, &self.store, request).await,
+            None => buckets::location(&self.store, request).await,
+        }
     }
 
     async fn get_bucket_versioning(
         &self,
         request: S3Request<GetBucketVersioningInput>,
     ) -> S3Result<S3Response<GetBucketVersioningOutput>> {
-        buckets::versioning(&self.store, request).await
+        match self.shadows.of(&request) {
+            Some(shadow) => shadowed::versioning(&shadow, &self.store, request).await,
+            None => buckets::versioning(&self.store, request).await,
+        }
     }
 
     async fn get_bucket_tagging(
@@ -101,98 +113,140 @@ impl S3 for Operations {
     }
 
     async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
-        objects::put(&self.store, request).await
+        match self.shadows.of(&request) {
+            Some(shadow) => shadowed::put(&shadow, &self.store, request).await,
+            None => objects::put(&self.store, request).await,
+        }
     }
 
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        objects::get(&self.store, request).await
+        match self.shadows.of(&request) {
+            Some(shadow) => shadowed::get(&shadow, &self.store, request).await,
+            None => objects::get(&self.store, request).await,
+        }
     }
 
     async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
-        objects::head(&self.store, request).await
+        match self.shadows.of(&request) {
+            Some(shadow) => shadowed::head(&shadow, &self.store, request).await,
+            None => objects::head(&self.store, request).await,
+        }
     }
 
     async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
-        objects::delete(&self.store, request).await
+        match self.shadows.of(&request) {
+            Some(shadow) => shadowed::delete(&shadow, &self.store, request).await,
+            None => objects::delete(&self.store, request).await,
+        }
     }
 
     async fn delete_objects(
         &self,
         request: S3Request<DeleteObjectsInput>,
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-        objects::delete_many(&self.store, request).await
+        match self.shadows.of(&request) {
+            Some(shadow) => shadowed::delete_many(&shadow, &self.store, request).await,
+            None => objects::delete_many(&self.store, request).await,
+        }
     }
 
     async fn get_object_attributes(
         &self,
         request: S3Request<GetObjectAttributesInput>,
     ) -> S3Result<S3Response<GetObjectAttributesOutput>> {
-        objects::attributes(&self.store, request).await
+        match self.shadows.of(&request) {
+            Some(shadow) => shadowed::attributes(&shadow, &self.store, request).await,
+            None => objects::attributes(&self.store, request).await,
+        }
     }
 
     async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
-        copy::copy(&self.store, request).await
+        match self.shadows.of(&request) {
+            Some(shadow) => shadowed::copy(&shadow, &self.store, request).await,
+            None => copy::copy(&self.store, request).await,
+        }
     }
 
     async fn upload_part_copy(
         &self,
         request: S3Request<UploadPartCopyInput>,
     ) -> S3Result<S3Response<UploadPartCopyOutput>> {
-        copy::part(&self.store, request).await
+        match self.shadows.of(&request) {
+            Some(shadow) => shadowed::part_copy(&shadow, &self.store, request).await,
+            None => copy::part(&self.store, request).await,
+        }
     }
 
     async fn create_multipart_upload(
         &self,
         request: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
-        multipart::create(&self.store, request).await
+        match self.shadows.of(&request) {
+            Some(shadow) => shadowed::create_upload(&shadow, &self.store, request).await,
+            None => multipart::create(&self.store, request).await,
+        }
     }
 
     async fn upload_part(&self, request: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
-        multipart::put_part(&self.store, request).await
+        match self.shadows.of(&request) {
+            Some(shadow) => shadowed::put_part(&shadow, &self.store, request).await,
+            None => multipart::put_part(&self.store, request).await,
+        }
     }
 
     async fn complete_multipart_upload(
         &self,
         request: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
-        multipart::complete(&self.store, request).await
+        match self.shadows.of(&request) {
+            Some(shadow) => shadowed::complete(&shadow, &self.store, request).await,
+            None => multipart::complete(&self.store, request).await,
+        }
     }
 
     async fn abort_multipart_upload(
         &self,
         request: S3Request<AbortMultipartUploadInput>,
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
-        multipart::abort(&self.store, request).await
+        match self.shadows.of(&request) {
+            Some(shadow) => shadowed::abort(&shadow, &self.store, request).await,
+            None => multipart::abort(&self.store, request).await,
+        }
     }
 
     async fn list_parts(&self, request: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
-        multipart::list_parts(&self.store, request).await
+        match self.shadows.of(&request) {
+            Some(shadow) => shadowed::parts(&shadow, &self.store, request).await,
+            None => multipart::list_parts(&self.store, request).await,
+        }
     }
 
     async fn list_multipart_uploads(
         &self,
         request: S3Request<ListMultipartUploadsInput>,
     ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
-        multipart::list_uploads(&self.store, request).await
+        match self.shadows.of(&request) {
+            Some(shadow) => shadowed::uploads(&shadow, &self.store, request).await,
+            None => multipart::list_uploads(&self.store, request).await,
+        }
     }
 
     async fn list_objects(&self, request: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
-        listing::list_v1(&self.store, request).await
+        listing::list_v1(&self.store, self.shadows.of(&request), request).await
     }
 
     async fn list_objects_v2(
         &self,
         request: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
-        listing::list_v2(&self.store, request).await
+        listing::list_v2(&self.store, self.shadows.of(&request), request).await
     }
 
     async fn list_object_versions(
         &self,
         request: S3Request<ListObjectVersionsInput>,
     ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
-        listing::list_versions(&self.store, request).await
+        listing::list_versions(&self.store, self.shadows.of(&request), request).await
     }
 
     async fn put_bucket_versioning(

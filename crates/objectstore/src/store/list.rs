@@ -113,6 +113,67 @@ fn behind(prefix: &str) -> Vec<u8> {
     bytes
 }
 
+/// The first object of a bucket at or behind a key, of those that begin with `prefix`.
+pub fn first(index: &Connection, bucket: i64, from: &[u8], prefix: &str) -> Result<Option<Summary>, StoreError> {
+    let mut select = index.prepare_cached(
+        "SELECT key, size, modified, etag FROM objects WHERE bucket = ?1 AND key >= ?2 AND key < ?3 ORDER BY key LIMIT 1",
+    )?;
+    let mut rows = select.query((bucket, from, behind(prefix)))?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let key = String::from_utf8(row.get(0)?).map_err(|error| StoreError::Internal(error.to_string()))?;
+    Ok(Some(Summary {
+        key,
+        size: row.get::<_, i64>(1)? as u64,
+        modified: row.get(2)?,
+        etag: row.get(3)?,
+    }))
+}
+
+/// A page of keys that come from elsewhere than one bucket: `next` gives the first object at or behind a key.
+pub fn walk(
+    query: &Query,
+    mut next: impl FnMut(&[u8]) -> Result<Option<Summary>, StoreError>,
+) -> Result<Page, StoreError> {
+    let mut page = Page::default();
+    if query.limit == 0 {
+        return Ok(page);
+    }
+    let mut from = query.start();
+    let mut last = After::Nothing;
+    while let Some(found) = next(&from)?.filter(|found| found.key.starts_with(&query.prefix)) {
+        if page.objects.len() + page.prefixes.len() == query.limit {
+            page.next = Some(last);
+            break;
+        }
+        let delimiter = query.delimiter.as_deref();
+        match delimiter.and_then(|delimiter| rolled_up(&found.key, &query.prefix, delimiter)) {
+            Some(prefix) => {
+                from = behind(prefix);
+                last = After::Prefix(prefix.to_string());
+                page.prefixes.push(prefix.to_string());
+            }
+            None => {
+                from = [found.key.as_bytes(), &[0]].concat();
+                last = After::Key(found.key.clone());
+                page.objects.push(found);
+            }
+        }
+    }
+    Ok(page)
+}
+
+impl Query {
+    /// The first bytes that an answer may begin with.
+    fn start(&self) -> Vec<u8> {
+        let start = match &self.after {
+            After::Nothing => Vec::new(),
+            After::Key(key) => [key.as_bytes(), &[0]].concat(),
+            After::Prefix(prefix) => behind(prefix),
+        };
+        start.max(self.prefix.as_bytes().to_vec())
+    }
+}
+
 /// Lists objects of a bucket.
 pub fn list(index: &Connection, bucket: i64, query: &Query) -> Result<Page, StoreError> {
     let mut page = Page::default();
@@ -127,12 +188,7 @@ pub fn list(index: &Connection, bucket: i64, query: &Query) -> Result<Page, Stor
     } else {
         behind(&query.prefix)
     };
-    let start = match &query.after {
-        After::Nothing => Vec::new(),
-        After::Key(key) => [key.as_bytes(), &[0]].concat(),
-        After::Prefix(prefix) => behind(prefix),
-    };
-    let mut from = start.max(query.prefix.as_bytes().to_vec());
+    let mut from = query.start();
     let mut last = After::Nothing;
     'seek: loop {
         let mut rows = select.query((bucket, &from, &end))?;

@@ -167,7 +167,18 @@ pub fn images(object: &Value) -> Vec<String> {
 /// # Errors
 /// An image that the release has no digest of.
 pub fn pin(object: &mut Value, release: &Release) -> Result<(), Box<Diagnostic>> {
+    pin_those(object, release, &|_| true)
+}
+
+/// As [`pin`], of those images that are wanted.
+///
+/// # Errors
+/// As there.
+pub fn pin_those(object: &mut Value, release: &Release, wanted: &dyn Fn(&str) -> bool) -> Result<(), Box<Diagnostic>> {
     each_image(object, &mut |text| {
+        if !wanted(text) {
+            return Ok(());
+        }
         let digest = release.images.get(text).ok_or_else(|| Box::new(unpinned(text)))?;
         *text = pinned(text, digest);
         Ok(())

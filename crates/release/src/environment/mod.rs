@@ -43,6 +43,9 @@ pub struct Environment {
     /// Gates whose last verdict about the release must be `pass` or `waived`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<String>,
+    /// Whether it must have run in the shadow of what is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadow>,
     /// How long the release must have been current where it comes from, in seconds.
     pub soak_seconds: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,6 +72,17 @@ pub enum Delivery {
         /// Directory in the repository.
         path: String,
     },
+}
+
+/// Proof by data: what a shadow run must be.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shadow {
+    /// How old it may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age_seconds: Option<i64>,
+    /// Whether it must be against the release that is there.
+    pub against_current: bool,
 }
 
 /// Who must agree.

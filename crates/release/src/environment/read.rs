@@ -11,10 +11,10 @@ use stoke_model::manifest::{self, Fields, Node, join};
 use stoke_model::memory::{ByteUnit, Memory};
 
 use super::overlay::says_what_runs;
-use super::{Approvals, Delivery, Environment, Environments, Freeze, Key, Overlay, Side};
+use super::{Approvals, Delivery, Environment, Environments, Freeze, Key, Overlay, Shadow, Side};
 use crate::evidence::PublicKey;
 
-pub(super) const ENVIRONMENT: [&str; 12] = [
+pub(super) const ENVIRONMENT: [&str; 13] = [
     "name",
     "from",
     "namespace",
@@ -22,6 +22,7 @@ pub(super) const ENVIRONMENT: [&str; 12] = [
     "git",
     "overlay",
     "gates",
+    "shadow",
     "soak",
     "approvals",
     "freezes",
@@ -92,6 +93,7 @@ pub(super) const OVERLAY: [&str; 7] = [
     "schedule",
     "suspend",
 ];
+pub(super) const SHADOW: [&str; 2] = ["maxAge", "against"];
 pub(super) const APPROVALS: [&str; 3] = ["needed", "keys", "maySkipVerification"];
 
 struct Reader<'a> {
@@ -140,6 +142,7 @@ impl Reader<'_> {
             delivery: self.delivery(node, path)?,
             overlay: self.overlay(node, path),
             gates: self.fields.texts(node, "gates", path).unwrap_or_default(),
+            shadow: self.shadow(node, path),
             approvals: self.approvals(node, path),
             freezes: self.freezes(node, path),
             error_budget: self
@@ -381,6 +384,21 @@ impl Reader<'_> {
             needed,
             keys,
             may_skip_verification: self.fields.flag(node, "maySkipVerification", &path).unwrap_or(false),
+        })
+    }
+
+    fn shadow(&mut self, node: &Node, path: &str) -> Option<Shadow> {
+        let node = node.get("shadow")?;
+        let path = join(path, "shadow");
+        if !self.fields.keys(node, &path, &SHADOW) {
+            return None;
+        }
+        let against = self
+            .fields
+            .word(node, "against", &path, &[("current", true), ("any", false)]);
+        Some(Shadow {
+            max_age_seconds: self.seconds(node, "maxAge", &path),
+            against_current: against.unwrap_or(true),
         })
     }
 

@@ -61,6 +61,16 @@ fn what_is_wrong_has_its_place() {
             "  freezes: [{name: f, schedule: '@daily', zone: UTC, lasts: 1h}]\n",
             "environments-value 5:33 write five fields: minute, hour, day, month, weekday",
         ),
+        ("  shadow: {maxage: 24h}\n", "unknown-field 5:12 did you mean `maxAge`?"),
+        (
+            "  shadow: {maxAge: 1}\n",
+            "environments-value 5:20 write a time with a unit, for example `24h` or `90m`",
+        ),
+        (
+            "  shadow: {against: prod}\n",
+            "unknown-value 5:21 it is one of current, any",
+        ),
+        ("  shadow: true\n", "wrong-type 5:11 "),
         (
             "  errorBudget: stop\n",
             "unknown-value 5:16 it is one of freeze, ignore",
@@ -144,4 +154,5 @@ fn the_schema_has_the_keys_that_are_read() {
         sorted(&read::SIDE)
     );
     assert_eq!(of(&format!("{item}/approvals/properties")), sorted(&read::APPROVALS));
+    assert_eq!(of(&format!("{item}/shadow/properties")), sorted(&read::SHADOW));
 }

@@ -48,6 +48,7 @@ pub fn of(entry: &Entry, source: &str, name: &str) -> Option<Value> {
             gate,
             verdict,
             evidence,
+            against,
         } => {
             let outcome = match verdict {
                 Verdict::Pass | Verdict::Waived => "success",
@@ -58,7 +59,10 @@ pub fn of(entry: &Entry, source: &str, name: &str) -> Option<Value> {
                 "testsuiterun.finished",
                 "0.3.0",
                 json!({"id": format!("{}/{gate}/{}", release.short(), entry.sequence), "content": {"outcome": outcome, "environment": environment("release"), "testSuite": {"id": gate, "name": gate}}}),
-                json!({"verdict": verdict, "evidence": evidence}),
+                match against {
+                    Some(against) => json!({"verdict": verdict, "evidence": evidence, "against": against}),
+                    None => json!({"verdict": verdict, "evidence": evidence}),
+                },
             )
         }
         Event::Deployed {

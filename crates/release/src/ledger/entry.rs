@@ -34,6 +34,9 @@ pub enum Event {
         /// Digest of what shows it: a report, a comparison of data.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         evidence: Option<Digest>,
+        /// The release that it was compared with, by a gate that compares.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        against: Option<Digest>,
     },
     /// Someone agrees, by signature: a sigstore bundle as JSON text.
     Approved {

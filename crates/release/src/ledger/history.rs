@@ -39,6 +39,16 @@ pub struct Place {
     pub approvals: Vec<(Digest, String)>,
 }
 
+/// A release that ran in the shadow of another one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shadowed {
+    pub release: Digest,
+    /// None: it was recorded without saying so.
+    pub against: Option<Digest>,
+    pub verdict: Verdict,
+    pub time: Timestamp,
+}
+
 /// All of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct History {
@@ -47,6 +57,9 @@ pub struct History {
     /// The last verdict of each gate about each release.
     #[serde(skip)]
     pub verdicts: BTreeMap<(Digest, String), Verdict>,
+    /// Verdicts of shadow runs, in their order.
+    #[serde(skip)]
+    pub shadows: Vec<Shadowed>,
     pub places: BTreeMap<String, Place>,
     pub last: Option<Timestamp>,
 }
@@ -124,8 +137,20 @@ impl History {
                 }
             }
             Event::Verified {
-                release, gate, verdict, ..
+                release,
+                gate,
+                verdict,
+                against,
+                ..
             } => {
+                if gate == crate::shadow::GATE {
+                    self.shadows.push(Shadowed {
+                        release: release.clone(),
+                        against: against.clone(),
+                        verdict: *verdict,
+                        time: entry.time,
+                    });
+                }
                 self.verdicts.insert((release.clone(), gate.clone()), *verdict);
             }
             Event::Approved {

@@ -60,7 +60,8 @@ pub struct Arguments {
     size: Size,
 }
 
-fn timeout(text: &str) -> Result<Duration, String> {
+/// A time with a unit.
+pub fn timeout(text: &str) -> Result<Duration, String> {
     stoke_model::duration::parse_spark(text, stoke_model::duration::TimeUnit::Second)
         .map_err(|error| error.to_string())
         .and_then(|span| Duration::try_from(span).map_err(|error| error.to_string()))

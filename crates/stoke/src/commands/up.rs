@@ -110,6 +110,7 @@ async fn stay(arguments: &Arguments, policies: Policies, images: ImagePolicy, co
         policies,
         images,
         observe,
+        without_keys: false,
     });
     let embedded = Embedded::start_default(&context.home, &arguments.size.node()?, serving).await?;
     let directory = embedded.directory().to_path_buf();

@@ -55,6 +55,9 @@ pub fn trials(context: &Context) -> Vec<Trial> {
             if blocks(&path).iter().any(|block| block.contains("curl ")) {
                 needs.push(program("curl", "apt-get install curl"));
             }
+            if blocks(&path).iter().any(|block| block.contains("etl-s3.yaml")) {
+                needs.push(context.package("org.apache.hadoop:hadoop-aws:3.4.2"));
+            }
             let name = path.strip_prefix(repository()).unwrap_or(&path).display().to_string();
             context.trial(&format!("document: {name}"), &needs, move |context| {
                 execute(context, &path)

@@ -49,6 +49,7 @@ mod recorder;
 mod releases;
 mod runbooks;
 mod secrets;
+mod shadow;
 mod spark_page;
 mod spark_submit;
 mod sql;
@@ -101,6 +102,7 @@ fn main() -> ExitCode {
         published::trials(&context),
         quality::trials(&context),
         releases::trials(&context),
+        shadow::trials(&context),
         runbooks::trials(&context),
         secrets::trials(&context),
         endurance::trials(&context),

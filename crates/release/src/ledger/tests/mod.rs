@@ -1,5 +1,6 @@
 mod interrupted;
 mod random;
+mod shadow;
 
 use jiff::Timestamp;
 use stoke_diagnostics::{Diagnostic, Source};
@@ -142,6 +143,20 @@ impl Chain {
                 gate: gate.into(),
                 verdict,
                 evidence: None,
+                against: None,
+            },
+            time,
+        );
+    }
+
+    fn compared(&mut self, release: &Digest, against: &Digest, verdict: Verdict, time: Timestamp) {
+        self.add(
+            Event::Verified {
+                release: release.clone(),
+                gate: crate::shadow::GATE.into(),
+                verdict,
+                evidence: Some(digest(99)),
+                against: Some(against.clone()),
             },
             time,
         );

@@ -6,6 +6,7 @@
 mod chart;
 mod contracts;
 mod dry_run;
+mod environments;
 mod images;
 mod spark;
 mod tests;
@@ -173,6 +174,7 @@ pub async fn judge(arguments: &Arguments, context: &mut Context) -> Outcome<(Job
         licences: licences(arguments)?,
         contracts: Some(contracts::complaints),
         presets: Some(stoke_platform::preset::hold::look),
+        environments: Some(environments::complaints),
         namespace: arguments
             .target
             .namespace

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use stoke_laptop::interrupt::interrupted;
 use stoke_model::units::memory::{ByteUnit, Memory};
 use stoke_model::units::people;
-use stoke_quality::QualityError;
-use stoke_quality::difference::{self, DISTANCE, Options, Step, Tolerance, Watch};
+use stoke_quality::difference::{self, DISTANCE, Difference, Options, Step, Tolerance, Watch};
+use stoke_quality::{QualityError, Storage};
 
 use super::storage;
 use crate::cli::Context;
@@ -29,6 +29,19 @@ pub struct Arguments {
     /// Columns that say which rows belong together [default: rows are compared as a whole, whatever their order]
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     key: Vec<String>,
+    #[command(flatten)]
+    how: How,
+    /// Version of a Delta table; snapshot, branch or tag of an Iceberg table [default: the current one]
+    #[arg(long, value_name = "VERSION")]
+    left_version: Option<String>,
+    /// The same for the right side
+    #[arg(long, value_name = "VERSION")]
+    right_version: Option<String>,
+}
+
+/// How data are compared.
+#[derive(clap::Args, Clone)]
+pub struct How {
     /// How far floating-point numbers may be apart: relative=1e-9, absolute=0.01 or ulps=4, several with commas; COLUMN:… for a column of numbers of any type
     #[arg(long, value_name = "[COLUMN:]TOLERANCE")]
     tolerance: Vec<String>,
@@ -44,12 +57,6 @@ pub struct Arguments {
     /// Let types differ as long as values are equal (int and bigint, float and double, decimals)
     #[arg(long)]
     same_values: bool,
-    /// Version of a Delta table; snapshot, branch or tag of an Iceberg table [default: the current one]
-    #[arg(long, value_name = "VERSION")]
-    left_version: Option<String>,
-    /// The same for the right side
-    #[arg(long, value_name = "VERSION")]
-    right_version: Option<String>,
     /// Rows that are kept in memory, as a size; more are put aside in TMPDIR
     #[arg(long, value_name = "SIZE", default_value = "256m")]
     memory: String,
@@ -61,30 +68,14 @@ pub struct Arguments {
 /// Runs the command.
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     let (left, right) = (storage(&arguments.left)?, storage(&arguments.right)?);
-    let options = options(arguments)?;
-    let terminal = &mut context.terminal;
-    let follower = Follower {
-        stop: AtomicBool::new(false),
-        step: Mutex::new(None),
+    let options = Options {
+        keys: arguments.key,
+        left_version: arguments.left_version,
+        right_version: arguments.right_version,
+        ..arguments.how.options()?
     };
-    // Threads of the comparison are joined before this function goes on, also when it is interrupted.
-    let compared = tokio::task::block_in_place(|| {
-        std::thread::scope(|scope| {
-            let compared = scope.spawn(|| difference::compare(&left, &right, &options, &follower));
-            tokio::runtime::Handle::current().block_on(follower.follow(terminal, || compared.is_finished()));
-            compared.join()
-        })
-    });
-    terminal.end_status();
-    let found = compared
-        .map_err(|_| {
-            Failure::new(
-                "stoke::quality::comparison",
-                "the comparison ended before it was done",
-                2,
-            )
-        })?
-        .map_err(failed)?;
+    let terminal = &mut context.terminal;
+    let found = compared(&left, &right, &options, terminal).await?.map_err(failed)?;
     match terminal.format() {
         Format::Json => terminal.json(&found),
         Format::Text => terminal.out(found.to_string().trim_end()),
@@ -92,6 +83,39 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     Ok(u8::from(!found.is_equal()))
 }
 
+/// Compares, shows how far it is, and ends when the user wants that.
+///
+/// # Errors
+/// The comparison itself broke off; what it says of data that cannot be compared is in what it gives.
+pub async fn compared(
+    left: &Storage,
+    right: &Storage,
+    options: &Options,
+    terminal: &mut Terminal,
+) -> Outcome<Result<Difference, QualityError>> {
+    let follower = Follower {
+        stop: AtomicBool::new(false),
+        step: Mutex::new(None),
+    };
+    // Threads of the comparison are joined before this function goes on, also when it is interrupted.
+    let compared = tokio::task::block_in_place(|| {
+        std::thread::scope(|scope| {
+            let compared = scope.spawn(|| difference::compare(left, right, options, &follower));
+            tokio::runtime::Handle::current().block_on(follower.follow(terminal, || compared.is_finished()));
+            compared.join()
+        })
+    });
+    terminal.end_status();
+    compared.map_err(|_| {
+        Failure::new(
+            "stoke::quality::comparison",
+            "the comparison ended before it was done",
+            2,
+        )
+    })
+}
+
+/// A comparison that could not be made.
 fn failed(error: QualityError) -> Failure {
     let exit = if matches!(error, QualityError::Interrupted) {
         130
@@ -101,49 +125,53 @@ fn failed(error: QualityError) -> Failure {
     Failure::new(error.code(), error, exit).divided()
 }
 
-fn options(arguments: Arguments) -> Outcome<Options> {
-    let (mut tolerance, mut column_tolerances) = (None, BTreeMap::new());
-    let wrong = |text: &str, cause: &dyn std::fmt::Display| {
-        Failure::input("stoke::quality::tolerance", format!("--tolerance {text}: {cause}")).fix(
+impl How {
+    /// What is asked for; keys and versions are left open.
+    ///
+    /// # Errors
+    /// A tolerance or a size that is not one.
+    pub fn options(&self) -> Outcome<Options> {
+        let (mut tolerance, mut column_tolerances) = (None, BTreeMap::new());
+        let wrong = |text: &str, cause: &dyn std::fmt::Display| {
+            Failure::input("stoke::quality::tolerance", format!("--tolerance {text}: {cause}")).fix(
             "write relative=1e-9, absolute=0.01 or ulps=4, several with commas, and COLUMN: before it for one column",
         )
-    };
-    for text in &arguments.tolerance {
-        let (column, bounds) = match text.rsplit_once(':') {
-            Some((column, bounds)) => (Some(column.to_owned()), bounds),
-            None => (None, text.as_str()),
         };
-        let parsed: Tolerance = bounds.parse().map_err(|cause: String| wrong(text, &cause))?;
-        let before = match column {
-            Some(column) => column_tolerances.insert(column, parsed),
-            None => tolerance.replace(parsed),
-        };
-        if before.is_some() {
-            return Err(wrong(text, &"a tolerance for the same columns is given twice"));
+        for text in &self.tolerance {
+            let (column, bounds) = match text.rsplit_once(':') {
+                Some((column, bounds)) => (Some(column.to_owned()), bounds),
+                None => (None, text.as_str()),
+            };
+            let parsed: Tolerance = bounds.parse().map_err(|cause: String| wrong(text, &cause))?;
+            let before = match column {
+                Some(column) => column_tolerances.insert(column, parsed),
+                None => tolerance.replace(parsed),
+            };
+            if before.is_some() {
+                return Err(wrong(text, &"a tolerance for the same columns is given twice"));
+            }
         }
+        let memory = Memory::parse(&self.memory, ByteUnit::Byte).ok();
+        let memory = memory
+            .and_then(|memory| usize::try_from(memory.bytes()).ok())
+            .filter(|bytes| *bytes >= 1 << 20)
+            .ok_or_else(|| {
+                let cause = format!("--memory {}: it is not a size of at least 1m", self.memory);
+                Failure::input("stoke::quality::memory", cause).fix("write a size like 256m or 2g")
+            })?;
+        let set = |names: Vec<String>| names.into_iter().collect::<BTreeSet<String>>();
+        Ok(Options {
+            ignore: set(self.ignore.clone()),
+            nondeterministic: set(self.nondeterministic.clone()),
+            tolerance,
+            column_tolerances,
+            same_values: self.same_values,
+            distance: self.distance,
+            memory,
+            threads: self.threads,
+            ..Options::default()
+        })
     }
-    let memory = Memory::parse(&arguments.memory, ByteUnit::Byte).ok();
-    let memory = memory
-        .and_then(|memory| usize::try_from(memory.bytes()).ok())
-        .filter(|bytes| *bytes >= 1 << 20)
-        .ok_or_else(|| {
-            let cause = format!("--memory {}: it is not a size of at least 1m", arguments.memory);
-            Failure::input("stoke::quality::memory", cause).fix("write a size like 256m or 2g")
-        })?;
-    let set = |names: Vec<String>| names.into_iter().collect::<BTreeSet<String>>();
-    Ok(Options {
-        keys: arguments.key,
-        ignore: set(arguments.ignore),
-        nondeterministic: set(arguments.nondeterministic),
-        tolerance,
-        column_tolerances,
-        same_values: arguments.same_values,
-        distance: arguments.distance,
-        left_version: arguments.left_version,
-        right_version: arguments.right_version,
-        memory,
-        threads: arguments.threads,
-    })
 }
 
 /// Shows how far a comparison is, and ends it when the user wants that.

@@ -1,6 +1,6 @@
 //! `stoke quality`: data against a contract, and data against other data.
 
-mod diff;
+pub mod diff;
 mod sql;
 mod verdicts;
 

@@ -143,6 +143,7 @@ async fn record(
             gate: gate.gate.clone(),
             verdict: gate.verdict,
             evidence: Some(digest.clone()),
+            against: None,
         };
         entries = store
             .ledger

@@ -63,9 +63,15 @@ pub async fn list(place: &Kept, context: &mut Context) -> Outcome<u8> {
 pub async fn show(one: &One, context: &mut Context) -> Outcome<u8> {
     let store = one.kept.open(context)?;
     let (digest, release) = store.find(&one.release).await?;
+    let entries = store.entries().await?;
+    // What gates said that compare it with another release.
+    let compared = entries.iter().filter(
+        |entry| matches!(&entry.event, Event::Verified { release, against: Some(_), .. } if *release == digest),
+    );
     let terminal = &mut context.terminal;
     if terminal.format() == Format::Json {
-        terminal.json(&json!({"digest": digest, "release": release}));
+        let compared: Vec<_> = compared.collect();
+        terminal.json(&json!({"digest": digest, "release": release, "compared": compared}));
         return Ok(0);
     }
     terminal.out(format!("{digest}  {}", release.name));
@@ -82,6 +88,26 @@ pub async fn show(one: &One, context: &mut Context) -> Outcome<u8> {
             .map(|(code, count)| format!("{code} ({count})"))
             .collect();
         terminal.out(format!("gate  {}  {}  {}", gate.gate, word(&gate.verdict), findings.join(", ")).trim_end());
+    }
+    for entry in compared {
+        if let Event::Verified {
+            gate,
+            verdict,
+            against: Some(against),
+            evidence,
+            ..
+        } = &entry.event
+        {
+            let record = evidence
+                .as_ref()
+                .map(|digest| format!("  record {digest}"))
+                .unwrap_or_default();
+            let (verdict, against) = (word(verdict), against.short());
+            terminal.out(format!(
+                "gate  {gate}  {verdict}  against {against}, {}{record}",
+                entry.time
+            ));
+        }
     }
     Ok(0)
 }

@@ -5,6 +5,7 @@ mod deliver;
 mod drift;
 mod events;
 mod look;
+mod shadow;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ pub enum Command {
     Explain(look::One),
     /// Record what a gate outside said about a release
     Record(steps::RecordArguments),
+    /// Run a release in the shadow of another one, and compare what both write
+    Shadow(Box<shadow::Arguments>),
     /// Approve a release for an environment, by signature
     Approve(steps::ApproveArguments),
     /// Bring a release to an environment, if nothing speaks against it
@@ -83,6 +86,7 @@ pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
         Command::Diff(two) => look::diff(&two, context).await,
         Command::Explain(one) => look::explain(&one, context).await,
         Command::Record(arguments) => steps::record(arguments, context).await,
+        Command::Shadow(arguments) => shadow::run(*arguments, context).await,
         Command::Approve(arguments) => steps::approve(arguments, context).await,
         Command::Promote(arguments) => steps::promote(arguments, context).await,
         Command::Rollback(arguments) => steps::rollback(arguments, context).await,

@@ -13,6 +13,7 @@ use stoke_release::ledger::{
     Entry, Event, Facts, History, Plan, Standing, Verdict, approval, promote as may_promote, rollback as may_roll_back,
 };
 use stoke_release::oci::Digest;
+use stoke_release::shadow;
 
 use super::deliver::Deliverer;
 use super::{Kept, Places, Store, show};
@@ -123,12 +124,25 @@ pub struct StatusArguments {
 pub async fn record(arguments: RecordArguments, context: &mut Context) -> Outcome<u8> {
     let store = arguments.kept.open(context)?;
     let (release, _) = store.find(&arguments.release).await?;
+    let mut against = None;
     let evidence = match &arguments.evidence {
         Some(file) => {
             let bytes = std::fs::read(file).map_err(|error| {
                 Failure::input("stoke::release::file", format!("{}: {error}", file.display()))
                     .fix("name a file that can be read")
             })?;
+            if arguments.gate == shadow::GATE {
+                let record = shadow::Record::read(&bytes, &release).map_err(|reason| super::diagnostic(*reason, 2))?;
+                let passes = matches!(arguments.verdict, Answer::Pass);
+                if passes != record.verdict.passes() {
+                    return Err(Failure::input(
+                        "release-shadow-record",
+                        format!("the record says `{}`", record.verdict.words()),
+                    )
+                    .fix("give the verdict that stands in the record"));
+                }
+                against = Some(record.against);
+            }
             let digest = Digest::of(&bytes);
             store.releases.blob(&digest, &bytes).await.map_err(super::kept)?;
             Some(digest)
@@ -144,6 +158,7 @@ pub async fn record(arguments: RecordArguments, context: &mut Context) -> Outcom
         gate: arguments.gate.clone(),
         verdict,
         evidence,
+        against,
     };
     add(&store, &event).await?;
     context.terminal.out(format!(
@@ -155,7 +170,7 @@ pub async fn record(arguments: RecordArguments, context: &mut Context) -> Outcom
     Ok(0)
 }
 
-async fn add(store: &Store, event: &Event) -> Outcome<()> {
+pub async fn add(store: &Store, event: &Event) -> Outcome<()> {
     let known = store.known.as_ref();
     let entries = store
         .ledger
@@ -221,7 +236,7 @@ pub async fn approve(arguments: ApproveArguments, context: &mut Context) -> Outc
     Ok(0)
 }
 
-fn named<'a>(environments: &'a Environments, name: &str) -> Outcome<&'a Environment> {
+pub fn named<'a>(environments: &'a Environments, name: &str) -> Outcome<&'a Environment> {
     environments.get(name).ok_or_else(|| {
         let names: Vec<&str> = environments.names().collect();
         Failure::input(
