@@ -31,10 +31,11 @@ def write(about, here, out, work):
     }
     (context / "stoke-image.yaml").write_text(json.dumps(spec))
     layout, archive = out / "image", out / f"stoke-{about.version}-image.tar"
+    # Names of places are relative to `out`: they stand in what is written.
     run = lambda *arguments: subprocess.run(
-        [about.file, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL, env={**os.environ, "STOKE_HOME": str(work / "home")}
+        [about.file, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL, cwd=out, env={**os.environ, "STOKE_HOME": str(work / "home")}
     )
     run("image", "build", context, "--to", f"oci:{layout}:{about.version}", "--to", f"archive:{archive}:{about.version}")
     listed = out / f"stoke-{about.version}-image.cdx.json"
-    run("sbom", f"oci:{layout}:{about.version}", "--file", listed)
+    run("sbom", f"oci:{layout.name}:{about.version}", "--file", listed)
     return layout, archive, listed

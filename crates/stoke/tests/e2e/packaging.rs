@@ -53,8 +53,8 @@ impl Work {
 
     /// The one file that ends so.
     fn file(&self, end: &str) -> Result<String, Failed> {
-        let all = std::fs::read_dir(self.path("out"))?.flatten().map(|entry| entry.path());
-        let found = all.filter(|path| path.to_string_lossy().ends_with(end)).next();
+        let mut all = std::fs::read_dir(self.path("out"))?.flatten().map(|entry| entry.path());
+        let found = all.find(|path| path.to_string_lossy().ends_with(end));
         found
             .map(|path| path.display().to_string())
             .ok_or_else(|| format!("there is no {end}").into())

@@ -209,7 +209,7 @@ impl World {
             .iter()
             .filter_map(|entry| entry["event"].as_str().map(str::to_owned))
             .collect();
-        for event in ["created", "promoted"] {
+        for event in ["created", "deployed"] {
             if !events.iter().any(|found| found == event) {
                 return Err(format!("nothing was {event}: {events:?}").into());
             }
