@@ -112,13 +112,9 @@ pub fn tekton() -> Result<(), Failed> {
         judge,
         &[
             ("workingDir", "workingdirectory", "workingdirectory"),
-            (
-                "runAfter:\n          - clone",
-                "runAfter:\n          - nothing",
-                "nothing",
-            ),
+            ("- clone", "- nothing", "nothing"),
             ("$(params.revision)", "$(params.revison)", "revison"),
-            ("$(workspaces.source.path)", "$(workspaces.sauce.path)", "sauce"),
+            ("workspace: source", "workspace: sauce", "sauce"),
             ("operator: in", "operator: equals", "equals"),
             ("name: stoke-check", "name: stoke-chekc", "stoke-check"),
         ],
@@ -134,10 +130,11 @@ pub fn argo() -> Result<(), Failed> {
         &[
             ("workingDir", "workingdirectory", "workingdirectory"),
             ("- clone", "- nothing", "nothing"),
+            // Parameters of the workflow may be given when it is submitted; those of a template may not.
             (
                 "{{workflow.parameters.revision}}",
-                "{{workflow.parameters.revison}}",
-                "revison",
+                "{{inputs.parameters.revision}}",
+                "inputs.parameters.revision",
             ),
             ("entrypoint: pipeline", "entrypoint: pipelines", "pipelines"),
         ],
