@@ -69,7 +69,7 @@ DUCKDB = """
 import duckdb, json, sys
 left, right = ("select * from read_parquet('%s/*.parquet')" % side for side in sys.argv[1:3])
 c = duckdb.connect()
-c.execute("set memory_limit='16GB'")
+c.execute("set memory_limit='16GB'; set enable_progress_bar=false")
 lost = c.execute("select count(*) from (%s except all %s)" % (left, right)).fetchall()[0][0]
 added = c.execute("select count(*) from (%s except all %s)" % (right, left)).fetchall()[0][0]
 print(json.dumps([lost, added]))
@@ -171,7 +171,7 @@ def measure(arguments, work, case):
     command = command_of_ours(arguments.ours, left, right, key, "relative=1e-11" if case == "noise" else None)
     tools = {"ours": (command, lambda out: ours(out) if key else ours(out)[:2])}
     if case in ("equal", "few") and "duckdb" in arguments.tools:
-        tools["duckdb"] = (python + [DUCKDB, left, right], json.loads)
+        tools["duckdb"] = (python + [DUCKDB, left, right], lambda out: json.loads(out.splitlines()[-1]))
     if case in ("key", "noise") and "datacompy" in arguments.tools:
         tools["datacompy"] = (python + [DATACOMPY, left, right, "1e-11" if case == "noise" else "0"], json.loads)
     if case == "key" and "reladiff" in arguments.tools:
