@@ -5,7 +5,7 @@
     benches/difference.py --work DIRECTORY [--ours target/release/stoke] [--rows 1000000 10000000] [--rounds 3] [--slow-rounds 1] [--cases NAME ...]
 
 Needs duckdb, pyarrow, pandas, datacompy and reladiff in the Python that runs it; of those that are missing the rows are left out and named. Makes the data under --work (kept, and used again): an id, a country of 20, an amount as a
-decimal, a score as a double, a timestamp, a text of some 20 characters; snappy Parquet. The right side has the same rows in another order, in other files and row groups. The cases:
+decimal, a score as a double, a timestamp, a text of some 20 characters; snappy Parquet. The right side has the same rows in another order, in other files and row groups. Row groups have 100,000 rows whatever the number of rows, since a reader holds some of them. The cases:
 
     equal        the same rows
     few          100 rows with another amount, 50 lost, 50 added
@@ -47,7 +47,7 @@ def make(work, rows):
     os.makedirs(left, exist_ok=True)
     for part in range(4):
         where = "where id %% 4 = %d" % part
-        connection.execute("copy (select * from (%s) %s) to '%s/part-%d.parquet' (row_group_size 1000000)" % (ROWS % rows, where, left, part))
+        connection.execute("copy (select * from (%s) %s) to '%s/part-%d.parquet' (row_group_size 100000)" % (ROWS % rows, where, left, part))
     changed = "case when id % {0} = 7 and id < {0} * {1} then amount + 0.01 else amount end".format(rows // CHANGED // 2, CHANGED)
     noise = "score * (1 + ((hash(id, 9) % 2001)::double - 1000) * 1e-15)"
     sides = {
@@ -61,7 +61,7 @@ def make(work, rows):
         os.makedirs(directory, exist_ok=True)
         for part in range(6):
             query_part = "select * from (%s) where hash(id) %% 6 = %d order by hash(id, 5)" % (query.format(left), part)
-            connection.execute("copy (%s) to '%s/part-%d.parquet' (row_group_size 300000, compression zstd)" % (query_part, directory, part))
+            connection.execute("copy (%s) to '%s/part-%d.parquet' (row_group_size 100000, compression zstd)" % (query_part, directory, part))
     open(done, "w").close()
 
 
