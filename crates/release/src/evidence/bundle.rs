@@ -1,8 +1,10 @@
 //! Sigstore bundles, version 0.3: what was signed, its signature, and what verifies it, in one JSON text.
 
+use sha2::{Digest as _, Sha256};
 use sigstore_verify::types::{
-    DsseEnvelope, DsseSignature, KeyId, MediaType, PayloadBytes, PublicKeyIdentifier, SignatureBytes, SignatureContent,
-    VerificationMaterial, VerificationMaterialContent, pae,
+    DigestBytes, DsseEnvelope, DsseSignature, HashAlgorithm, KeyId, MediaType, MessageDigest, MessageSignature,
+    PayloadBytes, PublicKeyIdentifier, SignatureBytes, SignatureContent, VerificationMaterial,
+    VerificationMaterialContent, pae,
 };
 
 use super::error::EvidenceError;
@@ -111,12 +113,51 @@ pub fn attest(statement: &Statement, key: &PrivateKey) -> Result<Bundle, Evidenc
     let signature = key.sign(&pae(PAYLOAD_TYPE, &payload))?;
     let signature = DsseSignature::new(SignatureBytes::new(signature), KeyId::new(""));
     let envelope = DsseEnvelope::new(PAYLOAD_TYPE, PayloadBytes::new(payload), signature);
+    Ok(signed(SignatureContent::DsseEnvelope(envelope), key))
+}
+
+/// Signs the bytes of a file with a key.
+///
+/// # Errors
+/// A machine without random numbers.
+pub fn sign_bytes(bytes: &[u8], key: &PrivateKey) -> Result<Bundle, EvidenceError> {
+    let digest = DigestBytes::new(Sha256::digest(bytes).to_vec());
+    let message = MessageSignature::new(SignatureBytes::new(key.sign(bytes)?))
+        .with_message_digest(MessageDigest::new(HashAlgorithm::Sha2256, digest));
+    Ok(signed(SignatureContent::MessageSignature(message), key))
+}
+
+fn signed(content: SignatureContent, key: &PrivateKey) -> Bundle {
     let hint = PublicKeyIdentifier::new(key.public().id());
     let material = VerificationMaterial::new(VerificationMaterialContent::PublicKey(hint));
-    let content = SignatureContent::DsseEnvelope(envelope);
-    Ok(Bundle(sigstore_verify::types::Bundle::new(
+    Bundle(sigstore_verify::types::Bundle::new(
         MediaType::Bundle0_3,
         material,
         content,
-    )))
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::check::{Signer, check_bytes};
+    use crate::evidence::keys::Algorithm;
+
+    #[test]
+    fn bytes_that_were_signed_are_verified_and_no_others() {
+        for algorithm in [Algorithm::EcdsaP256, Algorithm::Ed25519] {
+            let (key, other) = (
+                PrivateKey::generate(algorithm).unwrap(),
+                PrivateKey::generate(algorithm).unwrap(),
+            );
+            let text = sign_bytes(b"content", &key).unwrap().to_json().unwrap();
+            let bundle = Bundle::read(text.as_bytes()).unwrap();
+            let signer = |key: &PrivateKey| Signer::Key(key.public().clone(), None);
+            assert!(check_bytes(&bundle, b"content", &signer(&key)).is_ok());
+            for (bytes, signer) in [(&b"Content"[..], signer(&key)), (b"content", signer(&other))] {
+                let refused = check_bytes(&bundle, bytes, &signer).unwrap_err();
+                assert_eq!(refused.code, "evidence-signature");
+            }
+        }
+    }
 }

@@ -29,7 +29,7 @@ pub mod statement;
 pub mod store;
 pub mod verdicts;
 
-pub use bundle::{Bundle, attest};
+pub use bundle::{Bundle, attest, sign_bytes};
 pub use check::{Attestation, Signer, check};
 pub use error::EvidenceError;
 pub use keyless::{Identity, Pattern, TrustRoot};

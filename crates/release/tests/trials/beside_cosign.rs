@@ -9,7 +9,7 @@ use serde_json::json;
 use stoke_release::evidence::policy::{Policy, Raw};
 use stoke_release::evidence::{
     Algorithm, Bundle, Identity, Pattern, PrivateKey, PublicKey, Signer, Statement, Subject, TrustRoot, attach, attest,
-    check, simple, statement, store,
+    check, sign_bytes, simple, statement, store,
 };
 use stoke_release::oci::{Cache, Descriptor, Digest, Fetched, Location, Manifest, Repository, Settings, media};
 use stoke_testkit::{Tier, program, target_directory, trial};
@@ -153,6 +153,19 @@ fn keys() -> Result<(), Failed> {
         if check::check_bytes(&bundle, b"Content", &signer).is_ok() {
             return Err("a changed file was verified".into());
         }
+        // And the other way round.
+        work.write("ours.json", sign_bytes(b"content", &ours)?.to_json()?)?;
+        let verify = [
+            "verify-blob",
+            "--key",
+            "ours.pub",
+            "--bundle",
+            "ours.json",
+            "--insecure-ignore-tlog",
+        ];
+        work.cosign(&[&verify[..], &["file"]].concat())?;
+        work.write("changed", "Content")?;
+        work.refuses(&[&verify[..], &["changed"]].concat())?;
     }
     // A key that anyone can make.
     for (name, arguments) in [

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use stoke_release::ci::System;
+use stoke_release::ci::{Pipeline, System};
 
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
@@ -10,7 +10,7 @@ use crate::failure::{Failure, Outcome};
 /// What can be done with pipelines.
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Write the file of a pipeline that checks a job, makes releases of it and promotes them
+    /// Write the file of a pipeline that checks and tests a job, makes releases of it and promotes them
     Init(Init),
 }
 
@@ -20,6 +20,9 @@ pub struct Init {
     /// The system
     #[arg(value_enum)]
     system: Which,
+    /// The image that the job's manifest names: the pipeline builds it, looks its packages up, and signs it before each release
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
     /// Root of the repository
     #[arg(long, value_name = "DIR", default_value = ".")]
     to: PathBuf,
@@ -31,19 +34,40 @@ pub struct Init {
 /// A system.
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum Which {
+    /// A workflow of GitHub Actions
     Github,
+    /// A pipeline of GitLab
     Gitlab,
+    /// A declarative Jenkinsfile
+    Jenkins,
+    /// A Pipeline and Tasks of Tekton
+    Tekton,
+    /// A WorkflowTemplate of Argo Workflows
+    Argo,
+}
+
+impl Which {
+    /// What it is called in the room.
+    pub fn system(self) -> System {
+        match self {
+            Which::Github => System::Github,
+            Which::Gitlab => System::Gitlab,
+            Which::Jenkins => System::Jenkins,
+            Which::Tekton => System::Tekton,
+            Which::Argo => System::Argo,
+        }
+    }
 }
 
 /// Runs the command.
 pub fn run(command: &Command, context: &mut Context) -> Outcome<u8> {
     let Command::Init(init) = command;
-    let system = match init.system {
-        Which::Github => System::Github,
-        Which::Gitlab => System::Gitlab,
-    };
+    let pipeline = Pipeline::new(init.image.as_deref()).map_err(|why| {
+        Failure::input("stoke::ci::image", why).fix("write --image REGISTRY/REPOSITORY:TAG, as the manifest names it")
+    })?;
+    let system = init.system.system();
     let text = system
-        .file()
+        .file(&pipeline)
         .map_err(|why| Failure::environment("stoke::ci::file", why).fix("report it"))?;
     if init.print {
         context.terminal.out(text.trim_end());

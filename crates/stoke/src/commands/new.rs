@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use stoke_platform::path::{self, File, make};
 use stoke_platform::preset::Library;
-use stoke_release::ci::System;
+use stoke_release::ci::{self, System};
 
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
@@ -40,6 +40,9 @@ pub struct Arguments {
 pub enum Pipeline {
     Github,
     Gitlab,
+    Jenkins,
+    Tekton,
+    Argo,
     None,
 }
 
@@ -59,11 +62,14 @@ pub fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     let system = match arguments.ci {
         Pipeline::Github => Some(System::Github),
         Pipeline::Gitlab => Some(System::Gitlab),
+        Pipeline::Jenkins => Some(System::Jenkins),
+        Pipeline::Tekton => Some(System::Tekton),
+        Pipeline::Argo => Some(System::Argo),
         Pipeline::None => None,
     };
     if let Some(system) = system {
         let text = system
-            .file()
+            .file(&ci::Pipeline::default())
             .map_err(|why| Failure::environment("stoke::ci::file", why).fix("report it"))?;
         files.push(File {
             path: system.path().to_owned(),

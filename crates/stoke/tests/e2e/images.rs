@@ -21,7 +21,7 @@ pub fn trials(context: &Context) -> Vec<Trial> {
 }
 
 /// A base of one small layer: an archive of `docker save`, as anyone could make it.
-fn base(directory: &Path) -> Result<String, Failed> {
+pub fn base(directory: &Path) -> Result<String, Failed> {
     let script = r#"
 import hashlib, io, json, sys, tarfile
 def tar(files):

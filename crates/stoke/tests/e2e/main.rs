@@ -35,8 +35,10 @@ mod metrics;
 mod object_store;
 mod observe;
 mod packages;
+mod packaging;
 mod pages;
 mod paths;
+mod pipelines;
 mod platform;
 mod pod_images;
 mod policies;
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         spark_submit::trials(&context),
         faults::trials(&context),
         images::trials(&context),
+        pipelines::trials(&context),
         pod_images::trials(&context),
         doctor::trials(&context),
         insight::trials(&context),
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         object_store::trials(&context),
         observe::trials(&context),
         packages::trials(&context),
+        packaging::trials(&context),
         live_pages::trials(&context),
         pages::trials(&context),
         platform::trials(&context),

@@ -73,7 +73,7 @@ pub fn build(home: &Path, base: &str, more: &[&str]) -> Result<String, Failed> {
 }
 
 /// Applies a pod of one container.
-fn pod(up: &Up, name: &str, image: &str, container: Value, spec: Value) -> Result<(), Failed> {
+pub fn pod(up: &Up, name: &str, image: &str, container: Value, spec: Value) -> Result<(), Failed> {
     let mut of = json!({"restartPolicy": "Never", "containers": [{"name": "c", "image": image}]});
     merge(&mut of["containers"][0], container);
     merge(&mut of, spec);
@@ -102,7 +102,7 @@ fn get(up: &Up, pod: &str, path: &str) -> Result<String, Failed> {
 }
 
 /// What a pod printed until its end.
-fn printed(up: &Up, pod: &str) -> Result<String, Failed> {
+pub fn printed(up: &Up, pod: &str) -> Result<String, Failed> {
     eventually(&format!("{pod} ends"), WITHIN, || {
         get(up, pod, ".status.phase").is_ok_and(|phase| phase == "Succeeded" || phase == "Failed")
     })?;

@@ -1,4 +1,4 @@
-//! Releases: their way through environments with real git, killed at many points, and pipelines whose commands are executed.
+//! Releases: their way through environments with real git, killed at many points.
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -24,12 +24,7 @@ pub fn trials(context: &Context) -> Vec<Trial> {
             &[full(), git(), program("go", "see https://go.dev/doc/install")],
             events,
         ),
-        context.trial(
-            "ci: files are valid by the schemas of their systems",
-            &[full()],
-            schemas,
-        ),
-        context.trial("ci: the commands of every pipeline run", &[git()], pipelines),
+        context.trial("release: environments are valid by their schema", &[full()], schema),
     ]
 }
 
@@ -229,58 +224,6 @@ fn refused(context: &Context) -> Result<(), Failed> {
     )
 }
 
-/// The lines of every step of a pipeline, run by a shell in the job.
-fn pipelines(context: &Context) -> Result<(), Failed> {
-    let world = World::new(context)?;
-    let files = [("github", ".github/workflows/stoke.yaml"), ("gitlab", ".gitlab-ci.yml")];
-    for (system, file) in files {
-        let made = world.stoke(&["ci", "init", system])?;
-        expect_code(&made, 0)?;
-        let written = std::fs::read_to_string(world.path("job").join(file))?;
-        // Not over what is there.
-        expect_code(&world.stoke(&["ci", "init", system])?, 2)?;
-        let value: Value = serde_saphyr::from_str(&written)?;
-        let lines: Vec<String> = match system {
-            "github" => {
-                let steps = value["jobs"]["stoke"]["steps"].as_array().cloned().unwrap_or_default();
-                steps
-                    .iter()
-                    .filter_map(|step| step["run"].as_str().map(str::to_owned))
-                    .collect()
-            }
-            _ => {
-                let jobs = ["check", "make-release", "promote"];
-                jobs.iter()
-                    .flat_map(|job| value[*job]["script"].as_array().cloned().unwrap_or_default())
-                    .filter_map(|line| line.as_str().map(str::to_owned))
-                    .collect()
-            }
-        };
-        if lines.len() < 3 {
-            return Err(format!("{system}: {lines:?}").into());
-        }
-        // Generated files are not part of the job they check.
-        std::fs::remove_file(world.path("job").join(file))?;
-        let script = format!(
-            "set -e\nstoke() {{ '{}' \"$@\"; }}\n{}",
-            env!("CARGO_BIN_EXE_stoke"),
-            lines.join("\n")
-        );
-        let output = Command::new("bash")
-            .args(["-c", &script])
-            .current_dir(world.path("job"))
-            .env("STOKE_HOME", world.home.path())
-            .env("STOKE_RELEASES", world.path("releases"))
-            .output()?;
-        expect_code(&output, 0)?;
-        for left in ["stoke-check.xml", "stoke-release.json"] {
-            std::fs::remove_file(world.path("job").join(left))?;
-        }
-        expect_parts(&text(&output), &["dev"])?;
-    }
-    Ok(())
-}
-
 /// The Go SDK of CDEvents carries the schemas.
 const SDK: &str = "github.com/cdevents/sdk-go@v0.5.0";
 
@@ -316,28 +259,9 @@ fn events(context: &Context) -> Result<(), Failed> {
     expect_parts(&text(&checked), &["7 events are valid"])
 }
 
-fn schemas(context: &Context) -> Result<(), Failed> {
+fn schema(context: &Context) -> Result<(), Failed> {
     let world = World::new(context)?;
     let python = stoke_testkit::python::environment("schemas", &["check-jsonschema==0.39.0"])?;
-    for (system, file, schema) in [
-        ("github", ".github/workflows/stoke.yaml", "vendor.github-workflows"),
-        ("gitlab", ".gitlab-ci.yml", "vendor.gitlab-ci"),
-    ] {
-        expect_code(&world.stoke(&["ci", "init", system])?, 0)?;
-        let path = world.path("job").join(file);
-        let check = |path: &PathBuf| {
-            let mut command = Command::new(&python);
-            command
-                .args(["-m", "check_jsonschema", "--builtin-schema", schema])
-                .arg(path);
-            command.output()
-        };
-        expect_code(&check(&path)?, 0)?;
-        // A schema that takes everything shows nothing.
-        let wrong = world.path("wrong.yaml");
-        std::fs::write(&wrong, "on: 7\njobs: 3\nstages: {}\n")?;
-        expect_code(&check(&wrong)?, 1)?;
-    }
     let schema = world.path("environments.schema.json");
     std::fs::write(&schema, world.stoke(&["release", "schema"])?.stdout)?;
     let check = |path: &PathBuf| {
