@@ -13,6 +13,8 @@ pub const OWNER: u32 = stoke_runtime::image::SPARK_USER;
 /// How layers are compressed; it stands in their history, since another library or level gives other bytes.
 pub const GZIP_LEVEL: u32 = 6;
 const ZSTD_LEVEL: i32 = 3;
+/// Layers with so many bytes are noted, so that they are compressed once.
+const WORTH_A_NOTE: u64 = 1 << 20;
 
 /// What one path of the image is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,11 +103,61 @@ impl Tree {
         }
     }
 
-    /// Writes it as a layer of the cache.
+    /// Writes it as a layer of the cache. A large one that this Stoke compressed before is taken as it was: reading it costs a tenth of compressing it.
     ///
     /// # Errors
     /// A file that cannot be read or changed while it was; a cache that cannot be written.
     pub fn write(&self, compression: Compression, epoch: u64, cache: &Cache, made_by: String) -> OciResult<Layer> {
+        let (name, media_type) = match compression {
+            Compression::Gzip => (format!("gzip-{GZIP_LEVEL}"), media::LAYER_GZIP),
+            Compression::Zstd => (format!("zstd-{ZSTD_LEVEL}"), media::LAYER_ZSTD),
+            Compression::None => return self.compressed(compression, epoch, cache, made_by),
+        };
+        if self.size() < WORTH_A_NOTE {
+            return self.compressed(compression, epoch, cache, made_by);
+        }
+        let folder = cache.directory().join("layers");
+        let (diff_id, _) = self.tar(std::io::sink(), epoch, &folder)?;
+        // Another version may compress to other bytes.
+        let note = folder.join(format!("{}-{name}-{}", diff_id.hex(), env!("CARGO_PKG_VERSION")));
+        let known: Option<(Digest, u64)> = std::fs::read(&note)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if let Some((digest, size)) = known {
+            let descriptor = Descriptor::new(media_type, digest, size);
+            if cache.get(&descriptor).is_some() {
+                return Ok(Layer {
+                    descriptor,
+                    diff_id,
+                    made_by,
+                });
+            }
+        }
+        let layer = self.compressed(compression, epoch, cache, made_by)?;
+        // Without the note it is compressed again the next time, no more.
+        if layer.diff_id == diff_id
+            && let Ok(text) = serde_json::to_vec(&(&layer.descriptor.digest, layer.descriptor.size))
+            && std::fs::create_dir_all(&folder).is_ok()
+        {
+            let _ = std::fs::write(&note, text);
+        }
+        Ok(layer)
+    }
+
+    /// Bytes of its files, as far as they are known without reading them.
+    fn size(&self) -> u64 {
+        let bytes = |item: &Item| match item {
+            Item::File { content, .. } => match content {
+                Source::Bytes(bytes) => bytes.len() as u64,
+                Source::Path(path) => std::fs::metadata(path).map_or(0, |about| about.len()),
+                Source::Zip(..) => 0,
+            },
+            _ => 0,
+        };
+        self.items.values().map(bytes).sum()
+    }
+
+    fn compressed(&self, compression: Compression, epoch: u64, cache: &Cache, made_by: String) -> OciResult<Layer> {
         let folder = cache.directory().join("ingest");
         let file = tempfile::NamedTempFile::new_in(&folder).map_err(OciError::at(&folder))?;
         let path = file.path().to_owned();
@@ -279,6 +331,8 @@ impl<W: Write> Write for Summing<W> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
     use crate::oci::unpack::{Limits, Unpacking};
 
@@ -302,6 +356,43 @@ mod tests {
         );
         tree.put("opt/app/link", Item::Link("main.py".into()));
         tree
+    }
+
+    #[test]
+    fn a_large_layer_is_compressed_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::open(directory.path(), 1 << 30).unwrap();
+        let tree = |last: u8| {
+            let mut tree = Tree::default();
+            let mut bytes = vec![7; 2 << 20];
+            bytes.push(last);
+            let content = Source::Bytes(bytes);
+            tree.put(
+                "a",
+                Item::File {
+                    content,
+                    executable: false,
+                },
+            );
+            tree
+        };
+        for compression in [Compression::Gzip, Compression::Zstd] {
+            let write = |last: u8| tree(last).write(compression, 0, &cache, "test".into()).unwrap();
+            let first = write(1);
+            let blob = cache.path(&first.descriptor.digest);
+            let written = || std::fs::metadata(&blob).unwrap().ino();
+            let before = written();
+            assert_eq!(write(1), first);
+            assert_eq!(written(), before, "it was written again");
+            assert_ne!(write(2).diff_id, first.diff_id);
+            // A blob that is gone, a note that says nothing.
+            std::fs::remove_file(&blob).unwrap();
+            assert_eq!(write(1), first);
+            for note in std::fs::read_dir(directory.path().join("layers")).unwrap() {
+                std::fs::write(note.unwrap().path(), "{").unwrap();
+            }
+            assert_eq!(write(1), first);
+        }
     }
 
     #[test]
