@@ -38,6 +38,7 @@ mod packages;
 mod pages;
 mod paths;
 mod platform;
+mod platform_up;
 mod pod_images;
 mod policies;
 mod programs;
@@ -94,6 +95,7 @@ fn main() -> ExitCode {
         live_pages::trials(&context),
         pages::trials(&context),
         platform::trials(&context),
+        platform_up::trials(&context),
         policies::trials(&context),
         programs::trials(&context),
         provider::trials(&context),
