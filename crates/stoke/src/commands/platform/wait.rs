@@ -25,8 +25,9 @@ const EVERY: u32 = 4;
 const NO_IMAGE: Duration = Duration::from_secs(45);
 /// A container that ended so many times is not waited for.
 const MOST_RESTARTS: i32 = 5;
-/// Lines of a log that are shown.
-const LINES: i64 = 8;
+/// Lines of a log that are shown, of those that are read: where a program was, each line of a stack, says less than why.
+const LINES: usize = 8;
+const READ: i64 = 80;
 /// Events that are shown.
 const EVENTS: usize = 3;
 
@@ -247,10 +248,16 @@ async fn tail(cluster: &Cluster, object: &Value, pod: &Pod, container: &Containe
     let previous = container.state.as_ref().is_some_and(|state| state.waiting.is_some());
     let parameters = LogParams {
         container: Some(container.name.clone()),
-        tail_lines: Some(LINES),
+        tail_lines: Some(READ),
         previous,
         ..LogParams::default()
     };
     let log = api.logs(&pod.name_any(), &parameters).await.unwrap_or_default();
-    log.lines().map(|line| redact::text(line).into_owned()).collect()
+    let says = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("at ");
+    let lines: Vec<&str> = log.lines().filter(says).collect();
+    let last = lines.len().saturating_sub(LINES);
+    lines[last..]
+        .iter()
+        .map(|line| redact::text(line).into_owned())
+        .collect()
 }
