@@ -96,6 +96,36 @@ pub fn unable<'a>(scope: &Scope<'a>) -> Vec<(&'a str, &'static str)> {
     scope.platform.components.iter().filter_map(reason).collect()
 }
 
+/// Programs that take their port at every address of the machine, which all pods share, beside others that want the same port: the two names, and the port.
+#[must_use]
+pub fn shared_ports<'a>(scope: &Scope<'a>) -> Vec<(&'a str, &'a str, u16)> {
+    let takes_all = |component: &Component| match component {
+        Component::HiveMetastore(_) => true,
+        // Newer ones listen at the address that they are told.
+        Component::SparkConnect(connect) => scope
+            .spark(&connect.spark)
+            .is_some_and(|spark| spark.version.starts_with("3.")),
+        _ => false,
+    };
+    let all: Vec<(&str, &Component)> = scope
+        .platform
+        .components
+        .iter()
+        .filter(|(_, component)| component.runs())
+        .map(|(name, component)| (name.as_str(), component))
+        .collect();
+    let mut found = Vec::new();
+    for (at, (name, component)) in all.iter().enumerate() {
+        for (other_at, (other, beside)) in all.iter().enumerate() {
+            let told_already = takes_all(beside) && other_at < at;
+            if at != other_at && takes_all(component) && component.port() == beside.port() && !told_already {
+                found.push((*name, *other, component.port()));
+            }
+        }
+    }
+    found
+}
+
 /// What pods ask a node for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Room {

@@ -20,8 +20,8 @@ pub enum Question {
     Thrift,
     /// The versions that a broker of Kafka speaks.
     Kafka,
-    /// The greeting of a client of Spark Connect.
-    Connect,
+    /// The greeting of a client of Spark Connect, to be answered by this version of Spark.
+    Connect { version: String },
 }
 
 /// Where it is asked.
@@ -53,7 +53,7 @@ pub fn reach(scope: &Scope<'_>, name: &str) -> Option<Reach> {
     let component = scope.component(name).filter(|component| component.runs())?;
     let page = |path: &'static str, asked: &'static str| Reach {
         at: At::Service(name.to_owned()),
-        port: component.about().port,
+        port: component.port(),
         scheme: "http://",
         path,
         question: Question::Http {
@@ -79,9 +79,14 @@ pub fn reach(scope: &Scope<'_>, name: &str) -> Option<Reach> {
             ..page("/", "/iceberg/v1/config")
         },
         Component::HistoryServer(_) => page("/", "/api/v1/applications?limit=1"),
-        Component::SparkConnect(_) => Reach {
+        Component::SparkConnect(connect) => Reach {
             at: At::Service(stoke_model::names::connect_server(name)),
-            ..other("sc://", Question::Connect)
+            ..other(
+                "sc://",
+                Question::Connect {
+                    version: scope.spark(&connect.spark)?.version.clone(),
+                },
+            )
         },
         Component::Jupyterlab(jupyter) => Reach {
             question: Question::Http {

@@ -106,10 +106,13 @@ async fn question(address: SocketAddr, question: &Question, token: Option<&str>)
             })
             .await
         }
-        Question::Connect => stoke_connect::greet(stream)
-            .await
-            .map(drop)
-            .map_err(|error| error.to_string()),
+        Question::Connect { version } => match stoke_connect::greet(stream).await {
+            // All pods share this machine: another server may have the port at all addresses.
+            Ok(said) if said.starts_with("Spark ") && !said.starts_with(&format!("Spark {version} ")) => Err(format!(
+                "{said}, and it should be {version}: another server has the port"
+            )),
+            said => said.map(drop).map_err(|error| error.to_string()),
+        },
     }
     .map_err(|why| match why.contains(&address.to_string()) {
         true => why,

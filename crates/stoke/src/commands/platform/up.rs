@@ -161,6 +161,16 @@ fn can_run(scope: &Scope<'_>) -> Outcome<()> {
         .iter()
         .map(|(name, why)| format!("{name} ({why})"))
         .collect();
+    if let Some((name, other, port)) = local::shared_ports(scope).first() {
+        return Err(Failure::input(
+            "stoke::platform::embedded",
+            format!("{name} takes port {port} at all addresses of this machine, and {other} wants it too: pods share the machine's network"),
+        )
+        .fix(format!(
+            "give {name} another one in the environment {}: of a Spark Connect server `sparkConf: {{spark.connect.grpc.binding.port: \"15035\"}}`; of two metastores leave one out with `without`",
+            scope.environment
+        )));
+    }
     if unable.is_empty() {
         return Ok(());
     }
