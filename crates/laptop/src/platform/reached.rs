@@ -91,10 +91,8 @@ async fn question(address: SocketAddr, question: &Question, token: Option<&str>)
         .map_err(|error| format!("{address}: {error}"))?;
     match question {
         Question::Http { path, .. } => {
-            let mut head = format!("Host: {address}\r\n");
-            if let Some(token) = token {
-                head.push_str(&format!("Authorization: token {token}\r\n"));
-            }
+            let token = token.map(|token| format!("Authorization: token {token}\r\n"));
+            let head = format!("Host: {address}\r\n{}", token.unwrap_or_default());
             get(stream, path, &head).await.map(drop)
         }
         Question::Postgresql => said(stream, SSL_REQUEST, |answer: &[u8; 1]| matches!(answer, b"S" | b"N")).await,

@@ -171,8 +171,8 @@ fn answer_this_machine(address: &str, all: &mut [(String, String)]) {
     }
     for (name, value) in all {
         match name.as_str() {
-            "listeners" | "advertised.listeners" => value.push_str(&format!(",{listener}")),
-            name if name == map => value.push_str(&format!(",{HERE}:PLAINTEXT")),
+            "listeners" | "advertised.listeners" => *value = format!("{value},{listener}"),
+            name if name == map => *value = format!("{value},{HERE}:PLAINTEXT"),
             _ => {}
         }
     }
