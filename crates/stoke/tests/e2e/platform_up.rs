@@ -325,10 +325,22 @@ fn lakehouse(context: &Context) -> Result<(), Failed> {
         (&0.into(), &0.into()),
         "{again}"
     );
-    world.run(&["platform", "down", "-e", "local", "--storage", "delete"], 0)?;
-    expect_parts(&world.asked(&["get", "namespace", "lakehouse"]), &["NotFound"])?;
+    removed(&world)?;
     world.run(&["down", "--wipe"], 0)?;
     world.nothing_left()
+}
+
+/// What is others' keeps the namespace; without it nothing stays.
+fn removed(world: &World) -> Result<(), Failed> {
+    let down = ["platform", "down", "-e", "local", "--storage", "delete"];
+    expect_parts(
+        &world.run(&down, 0)?,
+        &["namespace lakehouse stays: in it are ConfigMap orders"],
+    )?;
+    let delete = ["delete", "configmap", "orders", "-n", "lakehouse"];
+    expect_code(&world.kubectl(&delete).output()?, 0)?;
+    world.run(&down, 0)?;
+    expect_parts(&world.asked(&["get", "namespace", "lakehouse"]), &["NotFound"])
 }
 
 /// A cell writes an Iceberg table through Connect, brings a topic into another, and reports a run.
