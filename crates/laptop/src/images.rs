@@ -22,6 +22,9 @@ use crate::report::{Reporter, say};
 /// When its Spark, its program or a Java for it cannot be had, or the image.
 pub async fn ensure(home: &Home, image: &str, reporter: &mut dyn Reporter) -> Outcome<()> {
     let runtimes = Runtimes::new(home.root()).with_program(std::env::current_exe()?);
+    if runtimes.own_image(image).map_err(image_failure)?.is_some() {
+        return Ok(());
+    }
     if let Some(program) = runtimes.program_of(image).map_err(image_failure)? {
         return tokio::task::block_in_place(|| {
             install_program(&runtimes, program, false, reporter)?;

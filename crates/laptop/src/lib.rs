@@ -7,6 +7,7 @@
 //! - [`gather`]: what there is about a run: objects, logs, event log, kept runs, bundles; [`event_logs`]: those of this machine
 //! - [`runbook`]: what a runbook asks of a cluster, and its record; [`incident`]: what is known of an incident; [`alerts`]: who is asked for alerts
 //! - [`traces`]: traces of runs to a receiver of OTLP
+//! - [`platform`]: what a platform needs of this machine, and where its components answer
 //! - [`monitoring`]: a real Prometheus and Alertmanager beside the cluster
 //! - [`images`]: an image made ready to run here; [`pod_images`]: those of pods, local Sparks and all others; [`image_policy`]: what an image must have, asked of registries; [`rehearsal`]: a recorded run for its caches
 //! - [`local_spark`], [`process`]: a Spark or a program beside everything else; [`machine`]: this machine as `spark-submit` sees it
@@ -30,6 +31,7 @@ pub mod local_spark;
 pub mod machine;
 pub mod monitoring;
 pub mod object_store;
+pub mod platform;
 pub mod pod_images;
 pub mod process;
 pub mod progress;

@@ -83,9 +83,11 @@ pub fn is_local_spark(runtimes: &Runtimes, image: &str) -> bool {
     )
 }
 
-/// Whether a name stands for a program of this machine, a local Spark or one of a component.
+/// Whether a name stands for a program of this machine: this one, a local Spark, or one of a component.
 fn is_local(runtimes: &Runtimes, image: &str) -> bool {
-    !matches!(runtimes.program_of(image), Ok(None)) || is_local_spark(runtimes, image)
+    !matches!(runtimes.own_image(image), Ok(None))
+        || !matches!(runtimes.program_of(image), Ok(None))
+        || is_local_spark(runtimes, image)
 }
 
 /// What to do besides what an error says.

@@ -44,4 +44,4 @@ pub mod store;
 pub use credentials::Credentials;
 pub use host::SERVICE;
 pub use s3::REGION;
-pub use server::{Config, ObjectStore, PORT, StartError, answers};
+pub use server::{Config, ObjectStore, PORT, PORTS, StartError, answers, provide};

@@ -1,7 +1,7 @@
 //! The store on a socket: plain HTTP/1.1 and HTTP/2, on loopback only.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -34,8 +34,8 @@ use crate::store::{buckets, list, now, objects};
 
 /// The port, when it is free. None that usual programs have: one that listens on all addresses could not start beside this one.
 pub const PORT: u16 = 26_900;
-/// Ports tried after it, when another program has it on all addresses.
-const OTHER_PORTS: std::ops::Range<u16> = 26_901..26_910;
+/// The ports that are tried, in order: the others when another program has one on all addresses.
+pub const PORTS: std::ops::RangeInclusive<u16> = PORT..=26_909;
 /// Largest XML body: a thousand keys of 1,024 bytes, escaped.
 const MOST_XML: usize = 8 << 20;
 /// Connections served at once; more wait to be accepted.
@@ -145,15 +145,9 @@ impl ObjectStore {
         let store = opened
             .unwrap_or_else(|error| Err(StoreError::Internal(error.to_string())))
             .map_err(store_error)?;
-        for bucket in config.buckets.clone() {
-            match store.change(move |change| buckets::create(change, &bucket, "")).await {
-                Ok(()) | Err(StoreError::BucketExists) => {}
-                Err(cause) => return Err(store_error(cause)),
-            }
-        }
-        for (bucket, prefix) in config.directories.clone() {
-            mark(&store, bucket, prefix).await.map_err(store_error)?;
-        }
+        make(&store, &config.buckets, &config.directories)
+            .await
+            .map_err(store_error)?;
         let (stopping, tasks) = (CancellationToken::new(), TaskTracker::new());
         let shadows = Shadows::default();
         let service = service(store.clone(), credentials.clone(), shadows.clone());
@@ -219,6 +213,44 @@ impl Drop for ObjectStore {
     }
 }
 
+/// Sees to it that buckets and directories exist in the store of a directory, whether or not a process serves it.
+///
+/// # Errors
+/// When the store cannot be opened or changed.
+pub async fn provide(
+    directory: &Path,
+    buckets: Vec<String>,
+    directories: Vec<(String, String)>,
+) -> Result<(), StartError> {
+    let path = directory.to_owned();
+    let failed = |cause| StartError::Store {
+        directory: directory.to_owned(),
+        cause,
+    };
+    let ended = |error: tokio::task::JoinError| failed(StoreError::Internal(error.to_string()));
+    let opened = tokio::task::spawn_blocking(move || Store::open(&path, true)).await;
+    let store = opened.map_err(ended)?.map_err(failed)?;
+    let made = make(&store, &buckets, &directories).await;
+    tokio::task::spawn_blocking(move || store.close())
+        .await
+        .map_err(ended)?;
+    made.map_err(failed)
+}
+
+/// Makes buckets and directories that are not there.
+async fn make(store: &Store, buckets: &[String], directories: &[(String, String)]) -> Result<(), StoreError> {
+    for bucket in buckets.iter().cloned() {
+        match store.change(move |change| buckets::create(change, &bucket, "")).await {
+            Ok(()) | Err(StoreError::BucketExists) => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+    for (bucket, prefix) in directories.iter().cloned() {
+        mark(store, bucket, prefix).await?;
+    }
+    Ok(())
+}
+
 /// Puts the empty object that stands for a directory, unless something is there.
 async fn mark(store: &Store, bucket: String, prefix: String) -> Result<(), StoreError> {
     store
@@ -243,9 +275,7 @@ async fn mark(store: &Store, bucket: String, prefix: String) -> Result<(), Store
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, StartError> {
-    let ports: Vec<u16> = config
-        .port
-        .map_or_else(|| std::iter::once(PORT).chain(OTHER_PORTS).collect(), |port| vec![port]);
+    let ports: Vec<u16> = config.port.map_or_else(|| PORTS.collect(), |port| vec![port]);
     let mut refused = None;
     for port in ports {
         let address = SocketAddr::from((config.address, port));

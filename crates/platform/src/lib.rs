@@ -9,6 +9,7 @@
 //! - [`render`](mod@render): the objects of a platform, and trees of files
 //! - [`wire`](mod@wire): what an application gets that names a catalog or a place for shuffle data
 //! - [`plan`](mod@plan): what is to be done in a cluster, and whether it is done
+//! - [`local`]: what the embedded cluster is asked to give; [`secrets`]: Secrets that are named; [`reach`](mod@reach): how components are reached from this machine
 //! - [`preset`]: what applications of a workload set, each key with its reason
 //! - [`path`]: job directories that pass their checks and run at once
 
@@ -16,9 +17,12 @@ pub mod check;
 pub mod codes;
 pub mod component;
 pub mod environment;
+pub mod local;
 pub mod path;
 pub mod plan;
 pub mod preset;
+pub mod reach;
 pub mod render;
+pub mod secrets;
 pub mod spec;
 pub mod wire;

@@ -9,7 +9,7 @@ use crate::java::{self, Java, Places};
 use crate::known;
 use crate::launch::Launch;
 use crate::mapping::{Mapping, Rule};
-use crate::programs::{Program, Programs};
+use crate::programs::{Program, ProgramImage, Programs};
 use crate::reference::{Meaning, Reference};
 use crate::version::Version;
 
@@ -171,6 +171,17 @@ impl Runtimes {
         match Mapping::load(&self.mapping_file())?.find(image) {
             Some(_) => Ok(None),
             None => Ok(Programs::of(image)?),
+        }
+    }
+
+    /// The image of this very program, `stoke:VERSION`; none for another name or version, and where the user's file says what it means.
+    ///
+    /// # Errors
+    /// A wrong mapping file, and when this program's own file cannot be found.
+    pub fn own_image(&self, image: &str) -> Result<Option<ProgramImage>, ImageError> {
+        match Mapping::load(&self.mapping_file())?.find(image) {
+            Some(_) => Ok(None),
+            None => Ok(self.programs().own(image)?),
         }
     }
 

@@ -25,6 +25,9 @@ impl RuntimeImages {
 
 impl Images for RuntimeImages {
     fn present(&self, image: &str) -> Result<Option<Image>, Refused> {
+        if let Some(own) = self.runtimes.own_image(image).map_err(|error| refused(&error))? {
+            return Ok(Some(of_program(own)));
+        }
         if let Some(program) = self.program(image)? {
             return match self.runtimes.programs().image(image, program) {
                 Ok(image) => Ok(Some(of_program(image))),

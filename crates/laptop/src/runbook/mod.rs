@@ -11,7 +11,7 @@ pub(crate) mod api;
 mod files;
 pub mod journal;
 pub mod outside;
-mod probes;
+pub(crate) mod probes;
 mod reads;
 pub mod run;
 

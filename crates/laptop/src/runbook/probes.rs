@@ -91,7 +91,7 @@ pub async fn endpoint(edge: &Edge<'_>, input: &Input, speech: Speech) -> Answer 
             let stream = connect(edge, &input.namespace, name, port).await?;
             match (speech, input.get("path")) {
                 (Speech::Thrift, _) => thrift(stream).await,
-                (Speech::Plain, Some(path)) => get(stream, path).await,
+                (Speech::Plain, Some(path)) => get(stream, path, "Host: localhost\r\n").await,
                 (Speech::Plain, None) => taken(stream).await,
             }
         });
@@ -108,9 +108,13 @@ pub async fn endpoint(edge: &Edge<'_>, input: &Input, speech: Speech) -> Answer 
     answer(last)
 }
 
-/// Whether a server answers a request over HTTP without an error.
-async fn get(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> Result<String, String> {
-    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+/// Whether a server answers a request over HTTP, with these lines of its head, without an error.
+pub(crate) async fn get(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    path: &str,
+    head: &str,
+) -> Result<String, String> {
+    let request = format!("GET {path} HTTP/1.0\r\n{head}\r\n");
     stream
         .write_all(request.as_bytes())
         .await
@@ -142,7 +146,7 @@ const REPLIES: [[u8; 4]; 2] = [[0x80, 1, 0, 2], [0x80, 1, 0, 3]];
 
 /// Whether a server of Thrift answers a call. One that does not speak plain Thrift (it wants SASL or TLS) closes the connection or says
 /// something else: it is there.
-async fn thrift(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<String, String> {
+pub(crate) async fn thrift(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<String, String> {
     let mut first = [0];
     // A connection that was not taken ends before anything is said.
     match tokio::time::timeout(STAYS, stream.read(&mut first)).await {

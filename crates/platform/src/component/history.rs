@@ -17,7 +17,7 @@ pub const ABOUT: About = About {
     usual: ("250m", "512Mi"),
     health: "the list of applications, which is read from the object store",
     metrics: Some(("http", "/metrics")),
-    embedded: Embedded::Not("its image has this program alone, and `stoke up` serves the same pages itself"),
+    embedded: Embedded::Runs,
 };
 
 /// Where it keeps what it found out of logs; it may be lost.

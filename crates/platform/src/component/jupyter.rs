@@ -1,7 +1,6 @@
 //! JupyterLab with Spark Connect at hand.
 
 use serde_json::{Value, json};
-use stoke_model::names::CONNECT_PORT;
 
 use super::postgres::pod_address;
 use super::{About, Embedded};
@@ -32,16 +31,17 @@ assert b'python3' in web.urlopen(asked, timeout=8).read()";
 const PORTS: [(&str, u16); 1] = [("http", ABOUT.port)];
 
 pub fn objects(name: &str, it: &Jupyterlab, scope: &Scope<'_>) -> Vec<Value> {
-    let spark = match scope.component(&it.connect) {
-        Some(Component::SparkConnect(connect)) => scope.spark(&connect.spark),
-        _ => None,
+    let Some(Component::SparkConnect(connect)) = scope.component(&it.connect) else {
+        return Vec::new();
     };
-    let Some(spark) = spark else { return Vec::new() };
+    let Some(spark) = scope.spark(&connect.spark) else {
+        return Vec::new();
+    };
     let mut env = vec![
         secret_variable("JUPYTER_TOKEN", &it.token.secret, &it.token.key),
         variable(
             "SPARK_REMOTE",
-            format!("sc://{}:{CONNECT_PORT}", scope.host(&it.connect)),
+            format!("sc://{}:{}", scope.host(&it.connect), connect.port()),
         ),
         pod_address(),
     ];

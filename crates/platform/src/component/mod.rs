@@ -125,6 +125,15 @@ impl Component {
         &CATALOGUE[at]
     }
 
+    /// The port that others ask.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        match self {
+            Component::SparkConnect(it) => it.port(),
+            other => other.about().port,
+        }
+    }
+
     /// The other components that it names.
     #[must_use]
     pub fn needs(&self) -> Vec<Need<'_>> {

@@ -169,7 +169,10 @@ pub fn make(path: Path, name: &str, spark: &str, library: &Library) -> Result<Ve
     let resolved = resolve(library, &reference, spark, &Parameters::default())?;
     // Spark 4 has Connect built in.
     let connect = match catalogue.minor().starts_with('3') {
-        true => format!("\n    spark.jars.packages: org.apache.spark:spark-connect_2.12:{release}"),
+        true => format!(
+            "\n    spark.jars.packages: org.apache.spark:spark-connect_2.12:{}",
+            crate::wire::connect_release(release)
+        ),
         false => String::new(),
     };
     let fill = |text: &str| {

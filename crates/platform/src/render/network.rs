@@ -18,7 +18,7 @@ pub fn policy(scope: &Scope<'_>, name: &str, component: &Component) -> Option<Va
     ];
     if component.host().is_some() {
         // Whoever terminates TLS: its namespace is not known here.
-        ingress.push(json!({"ports": ports(&[component.about().port])}));
+        ingress.push(json!({"ports": ports(&[component.port()])}));
     }
     if scope.platform.monitors
         && let Some((port, _)) = component.about().metrics
@@ -52,7 +52,7 @@ fn used_ports(component: &Component) -> Vec<u16> {
     match component {
         // Masters, and the ports of workers for writing, fetching and replicating.
         Component::Celeborn(_) => vec![9097, 9092, 9093, 9094, 9095],
-        other => vec![other.about().port],
+        other => vec![other.port()],
     }
 }
 

@@ -223,6 +223,16 @@ pub struct SparkConnect {
     pub after: Vec<String>,
 }
 
+impl SparkConnect {
+    /// The port at which it answers.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let said = self.spark_conf.get("spark.connect.grpc.binding.port");
+        said.and_then(|port| port.trim().parse().ok())
+            .unwrap_or(stoke_model::names::CONNECT_PORT)
+    }
+}
+
 /// The server pod of Spark Connect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]

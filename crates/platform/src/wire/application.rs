@@ -64,6 +64,7 @@ pub fn wired(scope: &Scope<'_>, document: &Document) -> Result<Value, Vec<Diagno
     };
     let wants = Wants {
         catalog: wants.catalog.or_else(|| spark.catalog.clone()),
+        serves: document.kind == "SparkConnect",
         ..wants
     };
     let given = match wire(scope, spark, &wants) {

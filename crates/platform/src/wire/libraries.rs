@@ -1,6 +1,6 @@
 //! Which libraries fit which Spark and Scala.
 //!
-//! Iceberg and Celeborn: coordinates that Maven Central serves, each looked up. Others follow from the versions of Spark and of its Hadoop.
+//! Iceberg, Celeborn, Kafka and Connect: coordinates that Maven Central serves, each looked up. Others follow from the version of Spark's Hadoop.
 
 use stoke_model::distribution;
 
@@ -15,6 +15,40 @@ pub enum Library {
     HadoopAws,
     Kafka,
     Celeborn,
+    /// The server of Spark Connect, which Spark has built in from 4.0 on.
+    Connect,
+}
+
+/// Scala, and patch releases of a minor version of Spark that Maven Central has of an artifact of Spark's own. Not every Spark was followed by all of them.
+type Released = (&'static str, &'static str, &'static [u32]);
+
+/// Those of which its part for tokens, without which Ivy resolves nothing, was found too.
+const KAFKA: [Released; 5] = [
+    ("3.5", "2.12", &[0, 1, 3, 4, 5, 7]),
+    ("3.5", "2.13", &[0, 1, 4]),
+    ("4.0", "2.13", &[0]),
+    ("4.1", "2.13", &[1]),
+    ("4.2", "2.13", &[0]),
+];
+const CONNECT: [Released; 1] = [("3.5", "2.12", &[0, 1, 4, 5, 7])];
+
+/// The newest release of an artifact that is not newer than a Spark, of the same minor version; the Spark's own version where none is known.
+fn released(all: &[Released], version: &str, scala: &str) -> Option<String> {
+    let minor = distribution::minor(version);
+    let (_, _, patches) = all.iter().find(|(of, with, _)| *of == minor && *with == scala)?;
+    let patch: u32 = version.rsplit_once('.').and_then(|(_, patch)| patch.parse().ok())?;
+    let newest = patches
+        .iter()
+        .rev()
+        .find(|known| **known <= patch)
+        .or(patches.first())?;
+    Some(format!("{minor}.{newest}"))
+}
+
+/// The version of the server of Spark Connect for a Spark of Scala 2.12 that has none built in.
+#[must_use]
+pub fn connect_release(version: &str) -> String {
+    released(&CONNECT, version, "2.12").unwrap_or_else(|| version.to_owned())
 }
 
 /// Minor version of Spark, Scala, version of Iceberg with a runtime for both.
@@ -56,7 +90,11 @@ pub fn fitting(library: Library, spark: &Spark) -> Result<String, (String, Strin
         )),
         Library::Kafka => Ok(format!(
             "org.apache.spark:spark-sql-kafka-0-10_{scala}:{}",
-            spark.version
+            released(&KAFKA, &spark.version, scala).unwrap_or_else(|| spark.version.clone())
+        )),
+        Library::Connect => Ok(format!(
+            "org.apache.spark:spark-connect_{scala}:{}",
+            released(&CONNECT, &spark.version, scala).unwrap_or_else(|| spark.version.clone())
         )),
         Library::Celeborn => match (minor, scala) {
             ("3.4" | "3.5", "2.12") => Ok("org.apache.celeborn:celeborn-client-spark-3-shaded_2.12:0.5.4".into()),
@@ -65,5 +103,38 @@ pub fn fitting(library: Library, spark: &Spark) -> Result<String, (String, Strin
                 "use a Spark of 3.4 or 3.5 with Scala 2.12, or do without `shuffle`".into(),
             )),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_ones_that_were_released() {
+        let of = |library, version: &str, scala: Option<&str>| {
+            let spark = Spark {
+                version: version.to_owned(),
+                scala: scala.map(str::to_owned),
+                image: None,
+                catalog: None,
+                conf: std::collections::BTreeMap::new(),
+            };
+            fitting(library, &spark).map_err(|(message, _)| message)
+        };
+        let kafka = |version| of(Library::Kafka, version, None).unwrap();
+        assert!(kafka("3.5.4").ends_with("_2.12:3.5.4"));
+        // Spark went on, and its connectors did not; of an older one there is nothing that is not newer.
+        assert!(kafka("4.1.4").ends_with("_2.13:4.1.1"));
+        assert!(kafka("4.1.0").ends_with("_2.13:4.1.1"));
+        // Of a minor version that is not known it is the Spark's own.
+        assert!(kafka("4.7.3").ends_with(":4.7.3"));
+        let connect = |version, scala| of(Library::Connect, version, scala);
+        assert_eq!(
+            connect("3.5.9", None).unwrap(),
+            "org.apache.spark:spark-connect_2.12:3.5.7"
+        );
+        assert!(connect("3.5.2", None).unwrap().ends_with(":3.5.1"));
+        assert!(connect("3.5.9", Some("2.13")).unwrap().ends_with("_2.13:3.5.9"));
     }
 }

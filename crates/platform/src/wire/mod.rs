@@ -17,7 +17,7 @@ use crate::render::{Scope, store_variables, variable};
 use crate::spec::components::{HiveMetastore, SparkConnect, Tables};
 use crate::spec::{Component, Spark};
 
-pub use libraries::{Library, fitting};
+pub use libraries::{Library, connect_release, fitting};
 
 /// What is wanted of a platform, by the names of its components.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Wants {
     pub store: Option<String>,
     pub history: Option<String>,
     pub kafka: Option<String>,
+    /// Whether it is a server of Spark Connect.
+    pub serves: bool,
 }
 
 impl Wants {
@@ -39,6 +41,7 @@ impl Wants {
             store: connect.store.clone(),
             history: connect.history.clone(),
             kafka: connect.kafka.clone(),
+            serves: true,
         }
     }
 
@@ -102,6 +105,9 @@ pub fn wire(scope: &Scope<'_>, spark: &Spark, wants: &Wants) -> Result<Wired, Ve
         keys_of: None,
         clashes: Vec::new(),
     };
+    if wants.serves && spark.version.starts_with("3.") {
+        work.take("spark", Library::Connect);
+    }
     for (key, name, _) in wants.all() {
         work.wired.uses.insert(name.to_owned());
         match scope.component(name) {

@@ -82,7 +82,7 @@ fn shuffle_events_files_and_streams_are_wired() {
         "http://minio.store.svc:9000"
     );
     let packages = app["spec"]["deps"]["packages"].to_string();
-    for package in ["spark-sql-kafka-0-10_2.12:3.5.9", "hadoop-aws:3.3.4"] {
+    for package in ["spark-sql-kafka-0-10_2.12:3.5.7", "hadoop-aws:3.3.4"] {
         assert!(packages.contains(package), "{packages}");
     }
     let env = app["spec"]["executor"]["env"].to_string();

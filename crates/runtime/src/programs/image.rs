@@ -28,7 +28,33 @@ pub struct ProgramImage {
     pub group: u32,
 }
 
+/// The user of the image of this program.
+const USER: u32 = 65532;
+
 impl ProgramImage {
+    /// The image that this program itself is shipped as.
+    pub(super) fn own(name: &str, stoke: &Path) -> ProgramImage {
+        ProgramImage {
+            name: name.to_owned(),
+            id: concat!("stoke-program://stoke-", env!("CARGO_PKG_VERSION")).to_owned(),
+            mounts: vec![Mount {
+                host: stoke.to_owned(),
+                target: PROGRAM.into(),
+                read_only: true,
+            }],
+            writable: Vec::new(),
+            environment: vec![(
+                "PATH".to_owned(),
+                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
+            )],
+            entrypoint: vec![PROGRAM.to_owned()],
+            arguments: ["operator", "run"].map(str::to_owned).to_vec(),
+            working_directory: "/".into(),
+            user: USER,
+            group: USER,
+        }
+    }
+
     pub(super) fn new(
         name: &str,
         program: &Program,

@@ -141,11 +141,30 @@ impl Programs {
         })?;
         record.verify_sizes()?;
         let java = self.java(program)?;
-        let stoke = match &self.stoke {
-            Some(stoke) => stoke.clone(),
-            None => std::env::current_exe().map_err(ProgramError::Stoke)?,
-        };
-        Ok(ProgramImage::new(image, program, &record, java.as_ref(), &stoke))
+        Ok(ProgramImage::new(
+            image,
+            program,
+            &record,
+            java.as_ref(),
+            &self.stoke()?,
+        ))
+    }
+
+    /// The image of this very program, when the name means it.
+    ///
+    /// # Errors
+    /// When this program's own file cannot be found.
+    pub(crate) fn own(&self, image: &str) -> Result<Option<ProgramImage>, ProgramError> {
+        let version = concat!("stoke:", env!("CARGO_PKG_VERSION"));
+        let names = [version, &format!("library/{version}")].contains(&image);
+        names.then(|| Ok(ProgramImage::own(image, &self.stoke()?))).transpose()
+    }
+
+    fn stoke(&self) -> Result<PathBuf, ProgramError> {
+        match &self.stoke {
+            Some(stoke) => Ok(stoke.clone()),
+            None => std::env::current_exe().map_err(ProgramError::Stoke),
+        }
     }
 
     /// The Java a program gets; none for one that needs none.
@@ -244,6 +263,21 @@ mod tests {
         assert_eq!(chosen(17, 23), Some(17));
         assert_eq!(chosen(21, 25), Some(25));
         assert_eq!(chosen(18, 23), None);
+    }
+
+    #[test]
+    fn its_own_image_is_this_program() {
+        let root = tempfile::tempdir().unwrap();
+        let programs = Programs::new(root.path().to_owned(), Some("/bin/stoke".into()));
+        let own = concat!("stoke:", env!("CARGO_PKG_VERSION"));
+        let image = programs.own(own).unwrap().unwrap();
+        assert_eq!(
+            (image.entrypoint, image.user),
+            (vec![crate::image::PROGRAM.to_owned()], 65532)
+        );
+        for other in ["stoke:0.0.0", "acme/stoke:1", "stoke"] {
+            assert_eq!(programs.own(other).unwrap(), None, "{other}");
+        }
     }
 
     #[test]

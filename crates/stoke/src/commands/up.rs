@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use stoke_laptop::object_store;
 use stoke_laptop::session::{Place, Session, connect};
 use stoke_operator::{ImagePolicy, Policies};
 use stoke_storage::Address;
+use tokio::task::JoinHandle;
 
 use crate::cli::{Context, Size};
 use crate::commands::history::Beside;
@@ -36,7 +37,7 @@ const POLICIES: &str = "default";
 pub struct Arguments {
     /// Return once the cluster answers; it stays in the background until `stoke down`
     #[arg(long)]
-    detach: bool,
+    pub detach: bool,
     /// Install these Spark versions first
     #[arg(long, value_name = "VERSIONS", value_delimiter = ',')]
     spark: Vec<String>,
@@ -59,11 +60,45 @@ pub struct Arguments {
     #[command(flatten)]
     rules: Rules,
     #[command(flatten)]
-    size: Size,
+    pub size: Size,
 }
 
 /// Runs the command.
 pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
+    let ready = prepare(&arguments, context).await?;
+    if connect(&context.home.default_cluster()).await.is_some() {
+        return Err(
+            Failure::environment("stoke::cluster::already-up", "the embedded cluster is up already")
+                .fix("`stoke status` shows it, `stoke down` ends it"),
+        );
+    }
+    let started = Instant::now();
+    if arguments.detach {
+        let announced = detach(&arguments, context).await?;
+        announce(&context.home, &announced, started.elapsed(), &mut context.terminal);
+        return Ok(0);
+    }
+    let running = start(&arguments, ready, context).await?;
+    announce(
+        &context.home,
+        &running.addresses,
+        started.elapsed(),
+        &mut context.terminal,
+    );
+    let result = interrupted().await;
+    running.end(&mut context.terminal).await;
+    result?;
+    Ok(0)
+}
+
+/// What was read before anything runs.
+pub struct Ready {
+    policies: Policies,
+    images: ImagePolicy,
+}
+
+/// Reads what the arguments name and installs the Sparks; nothing runs yet that would have to be ended again.
+pub async fn prepare(arguments: &Arguments, context: &mut Context) -> Outcome<Ready> {
     if arguments.no_operator && !arguments.rules.is_empty() {
         return Err(Failure::input(
             "stoke::operator::policies",
@@ -71,7 +106,6 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
         )
         .fix("give --policies and --policy-pack to `stoke operator run`, or leave out --no-operator"));
     }
-    // Before anything runs that would have to be ended again.
     if arguments.observe.is_some() {
         Programs::find()?;
     }
@@ -82,25 +116,41 @@ pub async fn run(arguments: Arguments, context: &mut Context) -> Outcome<u8> {
     for version in &arguments.spark {
         ensure(&context.home, &format!("spark:{version}"), &mut context.terminal).await?;
     }
-    if connect(&context.home.default_cluster()).await.is_some() {
-        return Err(
-            Failure::environment("stoke::cluster::already-up", "the embedded cluster is up already")
-                .fix("`stoke status` shows it, `stoke down` ends it"),
-        );
-    }
-    if arguments.detach {
-        detach(&arguments, context).await
-    } else {
-        stay(&arguments, policies, images, context).await
+    Ok(Ready { policies, images })
+}
+
+/// A cluster that runs in this process, and what is beside it.
+pub struct Running {
+    embedded: Embedded,
+    directory: PathBuf,
+    monitoring: Option<Monitoring>,
+    watching: JoinHandle<()>,
+    history: Beside,
+    pub addresses: Addresses,
+}
+
+impl Running {
+    /// Ends it with its pods.
+    pub async fn end(self, terminal: &mut Terminal) {
+        terminal.note("ending the cluster and its pods");
+        for file in ["kubeconfig", HISTORY_FILE, LINK_FILE, ADDRESSES_FILE] {
+            let _ = std::fs::remove_file(self.directory.join(file));
+        }
+        drop(self.monitoring);
+        self.watching.abort();
+        self.history.stop();
+        self.embedded.stop(true).await;
+        let _ = std::fs::remove_file(self.directory.join("pid"));
     }
 }
 
-async fn stay(arguments: &Arguments, policies: Policies, images: ImagePolicy, context: &mut Context) -> Outcome<u8> {
+/// Starts the cluster in this process.
+pub async fn start(arguments: &Arguments, ready: Ready, context: &mut Context) -> Outcome<Running> {
+    let Ready { policies, images } = ready;
     if arguments.own_session {
         rustix::process::setsid().map_err(std::io::Error::from)?;
     }
     listen()?;
-    let started = Instant::now();
     let keeps = Some(arguments.keep_logs.as_str()).filter(|url| *url != "none");
     let logs = keeps.map(Address::of_url).transpose();
     let logs = logs.map_err(|error| Failure::input(error.code(), format!("--keep-logs: {error}")))?;
@@ -162,31 +212,24 @@ async fn stay(arguments: &Arguments, policies: Policies, images: ImagePolicy, co
         watching.alertmanager(&format!("http://{}", monitoring.alertmanager))?;
     }
     let watching = tokio::spawn(watching.run());
-    let announced = Addresses {
+    let addresses = Addresses {
         server: embedded.url(),
         objects: embedded.object_store(),
         history: history_of(&directory),
         monitoring: addresses(&directory),
     };
-    announce(&context.home, &announced, started.elapsed(), &mut context.terminal);
-    let result = interrupted().await;
-    context.terminal.note("ending the cluster and its pods");
-    let _ = std::fs::remove_file(directory.join("kubeconfig"));
-    let _ = std::fs::remove_file(directory.join(HISTORY_FILE));
-    let _ = std::fs::remove_file(directory.join(LINK_FILE));
-    let _ = std::fs::remove_file(directory.join(ADDRESSES_FILE));
-    drop(monitoring);
-    watching.abort();
-    history.stop();
-    embedded.stop(true).await;
-    let _ = std::fs::remove_file(directory.join("pid"));
-    result?;
-    Ok(0)
+    Ok(Running {
+        embedded,
+        directory,
+        monitoring,
+        watching,
+        history,
+        addresses,
+    })
 }
 
 /// Starts this program again in a session of its own, and waits until its cluster answers.
-async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
-    let started = Instant::now();
+pub async fn detach(arguments: &Arguments, context: &Context) -> Outcome<Addresses> {
     let directory = context.home.default_cluster();
     stoke_laptop::home::create_private(&directory)?;
     let log_path = directory.join("stoke.log");
@@ -234,14 +277,12 @@ async fn detach(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
             && (arguments.observe.is_none() || directory.join(ADDRESSES_FILE).exists());
         if ours && whole && connect(&directory).await.is_some() {
             let objects = object_store::endpoint(&directory).await.unwrap_or_default();
-            let announced = Addresses {
+            return Ok(Addresses {
                 server: server(&directory),
                 objects,
                 history: history_of(&directory),
                 monitoring: addresses(&directory),
-            };
-            announce(&context.home, &announced, started.elapsed(), &mut context.terminal);
-            return Ok(0);
+            });
         }
         if let Some(status) = child.try_wait()? {
             let log = std::fs::read(&log_path).unwrap_or_default();
@@ -275,7 +316,7 @@ fn server(directory: &Path) -> String {
 }
 
 /// Where a cluster and what is beside it are served.
-struct Addresses {
+pub struct Addresses {
     server: String,
     objects: String,
     history: String,
@@ -299,7 +340,7 @@ pub fn history_of(directory: &Path) -> String {
     std::fs::read_to_string(directory.join(HISTORY_FILE)).unwrap_or_default()
 }
 
-fn announce(home: &Home, addresses: &Addresses, elapsed: Duration, terminal: &mut Terminal) {
+pub fn announce(home: &Home, addresses: &Addresses, elapsed: Duration, terminal: &mut Terminal) {
     let Addresses {
         server,
         objects,

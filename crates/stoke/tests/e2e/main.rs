@@ -40,6 +40,7 @@ mod pages;
 mod paths;
 mod pipelines;
 mod platform;
+mod platform_up;
 mod pod_images;
 mod policies;
 mod programs;
@@ -100,6 +101,7 @@ fn main() -> ExitCode {
         live_pages::trials(&context),
         pages::trials(&context),
         platform::trials(&context),
+        platform_up::trials(&context),
         policies::trials(&context),
         programs::trials(&context),
         provider::trials(&context),

@@ -34,6 +34,10 @@ const WITH_HOSTS: [&str; 4] = [
     "listeners",
 ];
 
+/// The listener for clients of this machine.
+const HERE: &str = "HERE";
+const HERE_PORT: u16 = 9094;
+
 /// Variables that the image's scripts read themselves.
 const NOT_PROPERTIES: [&str; 8] = [
     "KAFKA_VERSION",
@@ -141,8 +145,37 @@ fn properties(situation: &Situation<'_>) -> Vec<(String, String)> {
             *value = situation.own_host(&situation.own_address(value));
         }
     }
+    answer_this_machine(&situation.address, &mut all);
     all.sort();
     all
+}
+
+/// Clients of this machine do not know the cluster's names. Where a broker tells its clients such a name, and asks no one who they are, it gets a listener that
+/// tells its address.
+fn answer_this_machine(address: &str, all: &mut [(String, String)]) {
+    let listener = format!("{HERE}://{address}:{HERE_PORT}");
+    let value = |name: &str| {
+        all.iter()
+            .find(|(known, _)| known == name)
+            .map_or("", |(_, value)| value)
+    };
+    let advertised = value("advertised.listeners");
+    let is_open = !advertised.is_empty() && advertised.split(',').all(|one| one.trim().starts_with("PLAINTEXT://"));
+    let knows_names = advertised
+        .split(',')
+        .any(|one| !one.contains(&format!("://{address}:")));
+    let is_free = !value("listeners").is_empty() && !value("listeners").contains(&format!(":{HERE_PORT}"));
+    let map = "listener.security.protocol.map";
+    if !(is_open && knows_names && is_free) || value(map).is_empty() {
+        return;
+    }
+    for (name, value) in all {
+        match name.as_str() {
+            "listeners" | "advertised.listeners" => *value = format!("{value},{listener}"),
+            name if name == map => *value = format!("{value},{HERE}:PLAINTEXT"),
+            _ => {}
+        }
+    }
 }
 
 /// `LOG_DIRS` is `log.dirs`; `__` stands for `_` and `___` for `-`, as in the image.
@@ -202,6 +235,34 @@ mod tests {
             "{plan:?}"
         );
         assert!(plan.command.ends_with(&["kafka.Kafka".into(), PROPERTIES.into()]));
+    }
+
+    #[test]
+    fn a_broker_that_tells_names_has_a_listener_for_this_machine() {
+        let advertised = |listeners: &'static str| {
+            let (text, _) = written(&[
+                ("KAFKA_ADVERTISED_LISTENERS", listeners),
+                ("KAFKA_LISTENERS", "PLAINTEXT://:9092,CONTROLLER://:9093"),
+                (
+                    "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP",
+                    "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+                ),
+            ]);
+            text
+        };
+        assert_eq!(
+            advertised("PLAINTEXT://stream-0.stream-pods.data.svc:9092"),
+            "advertised.listeners=PLAINTEXT://stream-0.stream-pods.data.svc:9092,HERE://127.7.1.9:9094\n\
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,HERE:PLAINTEXT\n\
+             listeners=PLAINTEXT://127.7.1.9:9092,CONTROLLER://127.7.1.9:9093,HERE://127.7.1.9:9094\n"
+        );
+        // One that tells its address needs none, and one that asks who its clients are must not have one.
+        for without in [
+            "PLAINTEXT://localhost:9092",
+            "SASL_PLAINTEXT://stream-0.stream-pods:9092",
+        ] {
+            assert!(!advertised(without).contains("HERE"), "{without}");
+        }
     }
 
     #[test]

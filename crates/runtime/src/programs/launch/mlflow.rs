@@ -1,5 +1,7 @@
 //! `ghcr.io/mlflow/mlflow`: the image has no entrypoint; manifests give `mlflow server …`. PostgreSQL's and S3's clients are in.
 
+use std::path::Path;
+
 use super::{Plan, Situation};
 
 pub(super) fn plan(situation: &Situation<'_>, words: &[String]) -> Result<Plan, String> {
@@ -16,10 +18,41 @@ pub(super) fn plan(situation: &Situation<'_>, words: &[String]) -> Result<Plan, 
     {
         plan.remove.push("MLFLOW_PORT");
     }
+    if let Some(hosts) = situation.variable("MLFLOW_SERVER_ALLOWED_HOSTS") {
+        allow_addresses(situation, hosts, &mut plan);
+    }
     if situation.variable("MLFLOW_HOST") == Some("0.0.0.0") {
         plan.set.push(("MLFLOW_HOST".into(), situation.address.clone()));
     }
     Ok(plan)
+}
+
+/// Clients of this machine ask by address, of the pod or of a Service: those of names that are allowed are allowed as well, and so are pages that came from there.
+fn allow_addresses(situation: &Situation<'_>, hosts: &str, plan: &mut Plan) {
+    let allowed: Vec<&str> = hosts.split(',').map(str::trim).collect();
+    let file = (situation.read)(Path::new("/etc/hosts")).unwrap_or_default();
+    let mut addresses = vec![situation.address.as_str()];
+    addresses.extend(file.lines().filter_map(|line| {
+        let mut fields = line.split('#').next().unwrap_or_default().split_whitespace();
+        let address = fields.next()?;
+        fields.any(|name| allowed.contains(&name)).then_some(address)
+    }));
+    addresses.sort_unstable();
+    addresses.dedup();
+    let with = |variable: &str, begin: &str| {
+        let own = situation.variable(variable).into_iter().map(str::to_owned);
+        let more = addresses.iter().map(|address| match begin.is_empty() {
+            true => format!("{address},{address}:*"),
+            false => format!("{begin}{address}:*"),
+        });
+        own.chain(more).collect::<Vec<_>>().join(",")
+    };
+    for (variable, begin) in [
+        ("MLFLOW_SERVER_ALLOWED_HOSTS", ""),
+        ("MLFLOW_SERVER_CORS_ALLOWED_ORIGINS", "http://"),
+    ] {
+        plan.set.push((variable.to_owned(), with(variable, begin)));
+    }
 }
 
 #[cfg(test)]
@@ -43,6 +76,21 @@ mod tests {
         assert_eq!(
             (plan.remove, plan.set),
             (vec!["MLFLOW_PORT"], vec![("MLFLOW_HOST".into(), "127.7.1.9".into())])
+        );
+        let hosts = [("MLFLOW_SERVER_ALLOWED_HOSTS", "localhost,experiments.data.svc")];
+        let asked = planned(super::plan, &hosts, &[], &["mlflow", "server"]).unwrap();
+        assert_eq!(
+            asked.set,
+            [
+                (
+                    "MLFLOW_SERVER_ALLOWED_HOSTS".to_owned(),
+                    "localhost,experiments.data.svc,127.7.1.9,127.7.1.9:*,127.7.192.5,127.7.192.5:*".to_owned()
+                ),
+                (
+                    "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS".to_owned(),
+                    "http://127.7.1.9:*,http://127.7.192.5:*".to_owned()
+                )
+            ]
         );
         let kept = planned(super::plan, &[("MLFLOW_PORT", "5001")], &[], &["mlflow", "server"]).unwrap();
         assert_eq!((kept.remove.len(), kept.set.len()), (0, 0));

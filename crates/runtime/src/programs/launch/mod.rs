@@ -315,7 +315,11 @@ pub(super) mod tests {
             address: "127.7.1.9".into(),
             exists: &exists,
             packages: Some("/p/venv/lib/python3.11/site-packages".into()),
-            read: &|path| (path == Path::new("/secrets/password")).then(|| "hidden\n".to_owned()),
+            read: &|path| match path.to_str() {
+                Some("/secrets/password") => Some("hidden\n".to_owned()),
+                Some("/etc/hosts") => Some("127.7.192.5\texperiments.data.svc experiments # Service\n".to_owned()),
+                _ => None,
+            },
             names: &names,
         };
         planner(&situation, &words(arguments))

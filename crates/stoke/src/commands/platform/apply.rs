@@ -8,18 +8,14 @@ use std::time::Duration;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 use stoke_model::units::people::elapsed;
-use stoke_platform::plan::{Action, Id, Readiness, readiness, wave};
+use stoke_platform::plan::{Action, Id, wave};
 use stoke_platform::render::{Scope, objects};
-use tokio::time::Instant;
 
-use super::Placed;
 use super::cluster::{Cluster, Look};
+use super::{Placed, wait};
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Format;
-
-/// Time between two looks.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// What is applied, and how long it is waited for.
 #[derive(clap::Args)]
@@ -40,12 +36,22 @@ pub struct Arguments {
     timeout: Duration,
 }
 
+/// How objects are brought into a cluster.
+pub struct How {
+    /// How long each wave is waited for; none: not at all.
+    pub wait: Option<Duration>,
+    /// Whether each object is told; else only components that are ready.
+    pub told: bool,
+}
+
 /// What was done, for undoing it.
 #[derive(Default)]
-struct Done {
+pub struct Done {
     created: Vec<Value>,
     changed: Vec<Value>,
     removed: Vec<Value>,
+    /// Components that were waited for, by name, and how long.
+    pub ready: Vec<(String, Duration)>,
 }
 
 pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
@@ -53,22 +59,16 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     let scope = resolved.scope();
     let mut cluster = Cluster::new(client);
     let look = cluster.look(&scope).await?;
-    let foreign: Vec<String> = look
-        .steps
-        .iter()
-        .filter(|step| step.action == Action::Foreign)
-        .map(|step| step.id.text())
-        .collect();
-    if !foreign.is_empty() && !arguments.adopt {
-        return Err(Failure::input(
-            "stoke::platform::foreign",
-            format!("there already, and not this platform's: {}", foreign.join(", ")),
-        )
-        .fix("rename the components, choose another namespace, or take them over with --adopt"));
+    if !arguments.adopt {
+        refuse_foreign(&look)?;
     }
     let before = cluster.record(&scope).await?;
     let mut done = Done::default();
-    let applied = carry_out(arguments, &mut cluster, &look, &mut done, context).await;
+    let how = How {
+        wait: (!arguments.no_wait).then_some(arguments.timeout),
+        told: true,
+    };
+    let applied = carry_out(&how, &mut cluster, &look, &mut done, context).await;
     let Err(failure) = applied else {
         cluster.keep_record(&scope, &objects(&scope)).await?;
         tell_end(&scope, &look, context);
@@ -91,6 +91,20 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     Err(failure)
 }
 
+/// Objects of the platform's names that are others'.
+pub fn refuse_foreign(look: &Look) -> Outcome<()> {
+    let foreign = look.steps.iter().filter(|step| step.action == Action::Foreign);
+    let foreign: Vec<String> = foreign.map(|step| step.id.text()).collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::input(
+        "stoke::platform::foreign",
+        format!("there already, and not this platform's: {}", foreign.join(", ")),
+    )
+    .fix("rename the components, choose another namespace, or take them over with `stoke platform apply --adopt`"))
+}
+
 fn tell_end(scope: &Scope<'_>, look: &Look, context: &mut Context) {
     let count = |wanted: fn(&Action) -> bool| look.steps.iter().filter(|step| wanted(&step.action)).count();
     let created = count(|action| matches!(action, Action::Create | Action::Foreign));
@@ -110,8 +124,9 @@ fn tell_end(scope: &Scope<'_>, look: &Look, context: &mut Context) {
     }
 }
 
-async fn carry_out(
-    arguments: &Arguments,
+/// Brings the cluster to what a look found wanted, wave by wave.
+pub async fn carry_out(
+    how: &How,
     cluster: &mut Cluster,
     look: &Look,
     done: &mut Done,
@@ -125,7 +140,7 @@ async fn carry_out(
         let object = &one.wanted;
         if object["kind"] == "Namespace" {
             // Without it not even a dry run of the rest is possible.
-            write(cluster, object, &step.action, done, context).await?;
+            write(how, cluster, object, &step.action, done, context).await?;
         } else {
             todo.push(object);
         }
@@ -143,13 +158,23 @@ async fn carry_out(
     for number in waves {
         for object in todo.iter().filter(|object| wave(object) == number) {
             if let Some(action) = action_of(object) {
-                write(cluster, object, action, done, context).await?;
+                write(how, cluster, object, action, done, context).await?;
             }
         }
-        if !arguments.no_wait {
-            for one in look.compared.iter().filter(|one| wave(&one.wanted) == number) {
-                wait(cluster, &one.wanted, arguments.timeout, context).await?;
-            }
+        if let Some(timeout) = how.wait {
+            let of_wave = look.compared.iter().map(|one| &one.wanted);
+            let objects: Vec<&Value> = of_wave.filter(|object| wave(object) == number).collect();
+            let ready = &mut done.ready;
+            wait::all(cluster, &objects, timeout, context, |object, taken, context| {
+                if !runs(object) {
+                    return;
+                }
+                ready.push((Id::of(object).name, taken));
+                if !how.told {
+                    tell(object, &format!("ready after {}", elapsed(taken)), context);
+                }
+            })
+            .await?;
         }
     }
     for step in look.steps.iter().filter(|step| step.action == Action::Remove) {
@@ -162,7 +187,16 @@ async fn carry_out(
     Ok(())
 }
 
+/// Whether an object is something that runs.
+fn runs(object: &Value) -> bool {
+    matches!(
+        object["kind"].as_str(),
+        Some("Deployment" | "StatefulSet" | "SparkConnect")
+    )
+}
+
 async fn write(
+    how: &How,
     cluster: &mut Cluster,
     object: &Value,
     action: &Action,
@@ -175,15 +209,13 @@ async fn write(
         _ => done.changed.push(object.clone()),
     }
     cluster.write(object, false).await?;
-    tell(
-        object,
-        if *action == Action::Create {
-            "created"
-        } else {
-            "changed"
-        },
-        context,
-    );
+    let what = match action {
+        Action::Create => "created",
+        _ => "changed",
+    };
+    if how.told {
+        tell(object, what, context);
+    }
     Ok(())
 }
 
@@ -203,58 +235,6 @@ async fn delete(cluster: &mut Cluster, object: &Value, context: &mut Context) ->
     }
     tell(object, "removed", context);
     Ok(())
-}
-
-/// Until an object does its work.
-async fn wait(cluster: &mut Cluster, object: &Value, timeout: Duration, context: &mut Context) -> Outcome<()> {
-    let id = Id::of(object).text();
-    let deadline = Instant::now() + timeout;
-    loop {
-        let there = cluster.get(object).await?;
-        let why = match there.as_ref().map(readiness) {
-            Some(Readiness::Ready) => break,
-            Some(Readiness::Coming(why)) => why,
-            Some(Readiness::Failed(why)) => {
-                return Err(
-                    Failure::environment("stoke::platform::failed", format!("{id} failed: {why}"))
-                        .fix("`kubectl describe` of it and of its pods says more"),
-                );
-            }
-            None => "it is gone".to_owned(),
-        };
-        if Instant::now() > deadline {
-            let waiting = pods(cluster, object).await;
-            return Err(Failure::environment(
-                "stoke::platform::not-ready",
-                format!("{id} is not ready after {}: {why}{waiting}", elapsed(timeout)),
-            )
-            .fix("see what it waits for, or give it longer with --timeout; --no-undo leaves it as it is to look at"));
-        }
-        context.terminal.status(format!("waiting for {id}: {why}"));
-        tokio::time::sleep(PAUSE).await;
-    }
-    context.terminal.end_status();
-    Ok(())
-}
-
-/// What the pods of an object wait for, to be said with why it is not ready.
-async fn pods(cluster: &Cluster, object: &Value) -> String {
-    use k8s_openapi::api::core::v1::Pod;
-    let Some(labels) = object.pointer("/spec/selector/matchLabels").and_then(Value::as_object) else {
-        return String::new();
-    };
-    let selector: Vec<String> = labels
-        .iter()
-        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
-        .collect();
-    let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
-    let api: kube::Api<Pod> = kube::Api::namespaced(cluster.client().clone(), namespace);
-    let parameters = kube::api::ListParams::default().labels(&selector.join(","));
-    let Ok(pods) = api.list(&parameters).await else {
-        return String::new();
-    };
-    let waits = pods.items.iter().find_map(|pod| stoke_model::waiting::of_pod(pod, &[]));
-    waits.map(|waits| format!("; {waits}")).unwrap_or_default()
 }
 
 /// What was created goes, the last first; what was changed or removed becomes what the record says of it.

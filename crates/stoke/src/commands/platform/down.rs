@@ -68,6 +68,10 @@ pub async fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         }
     }
     context.terminal.end_status();
+    if !keeps {
+        // Data that stay need the passwords they were made with.
+        stoke_laptop::platform::secrets::remove(cluster.client(), &scope).await?;
+    }
     let namespace = namespace(&mut cluster, &scope, keeps, deadline, arguments.timeout, context).await?;
     match context.terminal.format() {
         Format::Json => context
@@ -110,7 +114,7 @@ fn what_becomes(given: Option<Storage>, claims: &[String], context: &mut Context
     })
 }
 
-async fn delete(cluster: &mut Cluster, object: &Value, context: &mut Context) -> Outcome<()> {
+pub async fn delete(cluster: &mut Cluster, object: &Value, context: &mut Context) -> Outcome<()> {
     let api = cluster.api(object).await?;
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     match api.delete(name, &DeleteParams::foreground()).await {
@@ -121,7 +125,7 @@ async fn delete(cluster: &mut Cluster, object: &Value, context: &mut Context) ->
     Ok(())
 }
 
-async fn gone(
+pub async fn gone(
     cluster: &mut Cluster,
     object: &Value,
     deadline: Instant,

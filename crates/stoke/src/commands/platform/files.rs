@@ -7,12 +7,13 @@ use stoke_model::manifest;
 use stoke_model::units::people::counted;
 use stoke_platform::component::{CATALOGUE, Embedded};
 use stoke_platform::environment::Resolved;
+use stoke_platform::local;
 use stoke_platform::render::tree::{self, Form, Repository};
 use stoke_platform::render::{Scope, objects};
 use stoke_platform::spec::{BEGIN, FILE, schema};
 use stoke_platform::wire::application;
 
-use super::{Given, InEnvironment, in_environment, refused};
+use super::{Given, InEnvironment, in_environment, own_store, refused};
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, table};
@@ -254,8 +255,12 @@ pub struct WireArguments {
     manifest: PathBuf,
 }
 
-pub fn wire(arguments: &WireArguments, context: &mut Context) -> Outcome<u8> {
-    let resolved = arguments.wanted.resolve(context)?;
+pub async fn wire(arguments: &WireArguments, context: &mut Context) -> Outcome<u8> {
+    let mut resolved = arguments.wanted.resolve(context)?;
+    // Where the embedded cluster is up, its store is where it listens now.
+    if let Ok(own) = own_store(&context.home).await {
+        local::place(&mut resolved, &own);
+    }
     let name = arguments.manifest.display().to_string();
     let bytes = std::fs::read(&arguments.manifest).map_err(|error| {
         Failure::input("stoke::manifest::unreadable", format!("{name}: {error}")).fix("give the path of a manifest")

@@ -2,20 +2,26 @@
 //!
 //! - `files`: what needs no cluster
 //! - `cluster`: what is there of a platform, and how it is asked for
-//! - `apply`, `down`: changes, whole or not at all
+//! - `apply`, `down`: changes, whole or not at all; `wait`: until objects do their work, or why not
+//! - `up`: all of it on this machine, by one command
 
 mod apply;
 mod cluster;
 mod down;
 mod files;
 mod look;
+mod up;
+mod wait;
 
 use std::path::PathBuf;
 
 use stoke_diagnostics::{Diagnostic, Source};
-use stoke_laptop::session;
+use stoke_laptop::home::Home;
+use stoke_laptop::object_store;
+use stoke_laptop::session::{self, Place};
 use stoke_model::units::people::counted;
 use stoke_platform::environment::Resolved;
+use stoke_platform::local::{self, OwnStore};
 use stoke_platform::spec::{self, FILE, File};
 
 use crate::cli::Context;
@@ -37,6 +43,8 @@ pub enum Command {
     Render(files::Render),
     /// Print an application with what it needs of the components that its annotations name
     Wire(files::WireArguments),
+    /// Bring a whole platform up on this machine: cluster, Secrets, components, each with its address once it answers
+    Up(Box<up::Arguments>),
     /// Show what `apply` would change in the cluster
     Diff(Placed),
     /// Bring the cluster to what the file says, wait until it works, or undo
@@ -52,7 +60,7 @@ impl Command {
     pub fn asks_a_cluster(&self) -> bool {
         matches!(
             self,
-            Command::Diff(_) | Command::Apply(_) | Command::Status(_) | Command::Down(_)
+            Command::Up(_) | Command::Diff(_) | Command::Apply(_) | Command::Status(_) | Command::Down(_)
         )
     }
 }
@@ -93,7 +101,8 @@ pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
         Command::List => files::list(context),
         Command::Check(given) => files::check(&given, context),
         Command::Render(arguments) => files::render(&arguments, context),
-        Command::Wire(arguments) => files::wire(&arguments, context),
+        Command::Wire(arguments) => files::wire(&arguments, context).await,
+        Command::Up(arguments) => up::run(*arguments, context).await,
         Command::Diff(placed) => look::diff(&placed, context).await,
         Command::Apply(arguments) => apply::run(&arguments, context).await,
         Command::Status(placed) => look::status(&placed, context).await,
@@ -143,15 +152,33 @@ fn in_environment(file: &File, environment: Option<&str>) -> Outcome<Resolved> {
         .map_err(|diagnostic| Failure { diagnostic, exit: 2 })
 }
 
+/// The embedded cluster's object store.
+async fn own_store(home: &Home) -> Outcome<OwnStore> {
+    let endpoint = object_store::endpoint(&home.default_cluster()).await.ok_or_else(|| {
+        Failure::environment(
+            "stoke::object-store::start",
+            "the object store of the embedded cluster does not answer",
+        )
+        .fix("`stoke down`, then `stoke up`")
+    })?;
+    Ok(OwnStore {
+        ports: stoke_objectstore::PORTS,
+        endpoint,
+    })
+}
+
 impl Placed {
     /// The file as it is in the environment, and a client of the cluster.
     async fn open(&self, context: &mut Context) -> Outcome<(Resolved, kube::Client)> {
-        let resolved = self.wanted.resolve(context)?;
+        let mut resolved = self.wanted.resolve(context)?;
         let target = session::Target {
             context: self.context.clone(),
             namespace: None,
         };
         let session = session::open(&context.home, &target).await?;
+        if matches!(session.place, Place::Up) {
+            local::place(&mut resolved, &own_store(&context.home).await?);
+        }
         Ok((resolved, session.client))
     }
 }
