@@ -239,7 +239,8 @@ pub async fn provide(
 
 /// Makes buckets and directories that are not there.
 async fn make(store: &Store, buckets: &[String], directories: &[(String, String)]) -> Result<(), StoreError> {
-    for bucket in buckets.iter().cloned() {
+    for bucket in buckets {
+        let bucket = bucket.clone();
         match store.change(move |change| buckets::create(change, &bucket, "")).await {
             Ok(()) | Err(StoreError::BucketExists) => {}
             Err(cause) => return Err(cause),
