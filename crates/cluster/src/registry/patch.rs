@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::update::OnConflict;
+use super::update::{MOST_TRIES, OnConflict};
 use super::{Outcome, Registry, Request};
 use crate::apimachinery::apply;
 use crate::apimachinery::fields::{self, Manager};
@@ -122,21 +122,29 @@ impl Registry {
         warnings: &mut Vec<String>,
     ) -> Result<Applied, Status> {
         let resource = request.resource();
-        if self.store.get(&request.key()).is_none() {
-            if request.target.subresource.is_some() {
-                return Err(Status::not_found(&resource.qualified(), request.name()));
+        let of_part = request.target.subresource.is_some();
+        let is_there = || self.store.get(&request.key()).is_some();
+        for _ in 0..MOST_TRIES {
+            if !is_there() {
+                if of_part {
+                    return Err(Status::not_found(&resource.qualified(), request.name()));
+                }
+                let own = apply::owned_set(resource, applied, manager);
+                let managed = |resource: &_, new: &mut Value| fields::record_apply(resource, new, manager, &own);
+                match self.create(request, applied.clone(), managed, warnings).await {
+                    // Someone else created it meanwhile: apply to theirs.
+                    Err(error) if error.reason == "AlreadyExists" => {}
+                    created => return created.map(Applied::Created),
+                }
             }
-            let own = apply::owned_set(resource, applied, manager);
-            let managed = |resource: &_, new: &mut Value| fields::record_apply(resource, new, manager, &own);
-            match self.create(request, applied.clone(), managed, warnings).await {
-                // Someone else created it meanwhile: apply to theirs.
-                Err(error) if error.reason == "AlreadyExists" => {}
-                created => return created.map(Applied::Created),
+            let change = |old: &Value, stored: &Value| apply::apply(resource, old, stored, applied, manager, force);
+            match self.change(request, None, OnConflict::Retry, change, warnings).await {
+                // It went meanwhile, as what an ended driver owned does: create it.
+                Err(error) if error.reason == "NotFound" && !of_part && !is_there() => {}
+                changed => return changed.map(Applied::Changed),
             }
         }
-        let change = |old: &Value, stored: &Value| apply::apply(resource, old, stored, applied, manager, force);
-        let changed = self.change(request, None, OnConflict::Retry, change, warnings).await?;
-        Ok(Applied::Changed(changed))
+        Err(Status::modified(&resource.qualified(), request.name()))
     }
 
     /// Gives what is applied the name of the request.

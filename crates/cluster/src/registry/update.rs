@@ -14,7 +14,7 @@ use crate::apimachinery::status::{FieldError, Status};
 use crate::store::{Write, WriteError, WriteKind};
 
 /// Times a change is computed again when someone else wrote meanwhile.
-const MOST_TRIES: usize = 20;
+pub(super) const MOST_TRIES: usize = 20;
 
 /// What happens when someone else wrote between reading and writing, though the change names the version it was made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -288,6 +288,30 @@ fn definition(group: &str) -> Value {
                 "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}}}]}})
 }
 
+/// What is deleted between the look and the write is created: an apply is never told that its object is not there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_apply_beside_deletions_creates_what_went() {
+    let (server, client, _home) = start().await;
+    let services: Api<Service> = Api::namespaced(client, "default");
+    let others = services.clone();
+    let deletes = tokio::spawn(async move {
+        for _ in 0..300 {
+            let _ = others.delete("ui", &DeleteParams::default()).await;
+            tokio::task::yield_now().await;
+        }
+    });
+    for port in (4040..4060).cycle().take(300) {
+        let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "ui"},
+            "spec": {"selector": {"app": "ui"}, "ports": [{"name": "ui", "port": port}]}});
+        let applied = services
+            .patch("ui", &PatchParams::apply("operator").force(), &Patch::Apply(service))
+            .await;
+        applied.unwrap_or_else(|error| panic!("{:?}", code(error)));
+    }
+    deletes.await.unwrap();
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_custom_resource_is_pruned_defaulted_and_checked() {
     let (server, client, _home) = start().await;
