@@ -234,9 +234,8 @@ fn told(context: &Context) -> Result<(), Failed> {
     file(&SMALL.replace("store: files,", "store: files, image: 'registry.invalid/stoke:1',"))?;
     let said = world.run(&["platform", "up"], 3)?;
     expect_parts(&said, &["component history", "registry.invalid/stoke:1"])?;
-    // Keys that someone else wrote, and that open nothing. The cluster is up since the first try, so that the Secret it asked for can be made there.
+    // Keys that someone else wrote, and that open nothing. The cluster is up and has the namespace since the first try, so that the Secret it asked for can be made there.
     file(SMALL)?;
-    expect_code(&world.kubectl(&["create", "namespace", "small"]).output()?, 0)?;
     let keys = [
         "--from-literal=accessKey=of-others",
         "--from-literal=secretKey=of-others",
