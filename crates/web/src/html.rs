@@ -2,7 +2,9 @@
 
 use askama::Template;
 use stoke_diagnostics::Severity;
+use stoke_history::rest::Query;
 
+use crate::live::changes::Subject;
 use crate::page::{Cell, Input, Page, Section};
 use crate::pages::Visit;
 use crate::picture::{chart, histogram, timeline, treemap, waterfall};
@@ -52,12 +54,15 @@ pub fn write(page: &Page, visit: &Visit) -> Result<String, askama::Error> {
     html.render()
 }
 
-/// Where a page of something that goes on is told of changes: for visitors with a session, and for everyone where there are no sessions.
+/// Where a page of something that goes on is told of changes: for visitors with a session, and for everyone where there are no sessions. A page of which no
+/// changes are told is looked at from time to time.
 fn stream(page: &Page, visit: &Visit) -> Option<String> {
     page.live?;
     let may_follow = page.frame.as_ref().is_none_or(|frame| !frame.csrf.is_empty());
     let here = visit.here.with(&[]);
     let of = here.strip_prefix(&visit.base).filter(|_| may_follow)?;
+    let (path, query) = of.split_once('?').unwrap_or((of, ""));
+    Subject::of(path, &Query::parse(query))?;
     Some(format!("{}/live?of={}", visit.base, address::part(of)))
 }
 
