@@ -101,7 +101,7 @@ pub fn unable<'a>(scope: &Scope<'a>) -> Vec<(&'a str, &'static str)> {
 pub fn shared_ports<'a>(scope: &Scope<'a>) -> Vec<(&'a str, &'a str, u16)> {
     let takes_all = |component: &Component| match component {
         Component::HiveMetastore(_) => true,
-        // Newer ones listen at the address that they are told.
+        // Newer ones listen at the address they are given.
         Component::SparkConnect(connect) => scope
             .spark(&connect.spark)
             .is_some_and(|spark| spark.version.starts_with("3.")),

@@ -54,8 +54,8 @@ pub fn write(page: &Page, visit: &Visit) -> Result<String, askama::Error> {
     html.render()
 }
 
-/// Where a page of something that goes on is told of changes: for visitors with a session, and for everyone where there are no sessions. A page of which no
-/// changes are told is looked at from time to time.
+/// Where a page of something that goes on receives changes: for visitors with a session, and for everyone where there are no sessions. Pages
+/// without a stream ask again at intervals.
 fn stream(page: &Page, visit: &Visit) -> Option<String> {
     page.live?;
     let may_follow = page.frame.as_ref().is_none_or(|frame| !frame.csrf.is_empty());

@@ -64,7 +64,7 @@ pub enum Route {
     Shadow,
     /// What was pinned.
     Pinned,
-    /// A directory above a place: there is no object.
+    /// A directory above a place, which holds no object.
     Nothing,
     /// It is not among the places. What asks whether it is there hears that it is not; its content, and writes, are refused. All of it is in the log.
     Refused,

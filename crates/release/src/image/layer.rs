@@ -13,7 +13,7 @@ pub const OWNER: u32 = stoke_runtime::image::SPARK_USER;
 /// How layers are compressed; it stands in their history, since another library or level gives other bytes.
 pub const GZIP_LEVEL: u32 = 6;
 const ZSTD_LEVEL: i32 = 3;
-/// Layers with so many bytes are noted, so that they are compressed once.
+/// From this size on, in bytes, a layer's digest is noted, so that it is compressed once.
 const WORTH_A_NOTE: u64 = 1 << 20;
 
 /// What one path of the image is.

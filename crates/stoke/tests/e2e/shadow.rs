@@ -421,13 +421,13 @@ fn bad_worlds(context: &Context) -> Result<(), Failed> {
         expect(&record, verdict, &[reason])?;
         expect_parts(&record["reasons"][0].to_string(), &[part])?;
     }
-    // Nothing on both sides is told, and is no proof.
+    // Outputs that are empty on both sides are reported, and prove nothing.
     let empty = r#"report.where("false").write.mode("overwrite").parquet("s3a://spark/report")"#;
     let (one, other) = (world.release(empty)?, world.release(&format!("{empty}\nprint(1)"))?);
     let world = World { old: one, ..world };
     let (record, _) = world.shadow(&other, 3, &[])?;
     expect(&record, "cannot-tell", &["release-shadow-empty"])?;
-    // An old release that fails is no ground.
+    // Nothing can be compared with an old release that fails.
     let fails = world.release("sys.exit(1)")?;
     let world = World { old: fails, ..world };
     let (record, shown) = world.shadow(&other, 3, &[])?;

@@ -40,7 +40,7 @@ pub struct Arguments {
 pub struct How {
     /// How long each wave is waited for; none: not at all.
     pub wait: Option<Duration>,
-    /// Whether each object is told; else only components that are ready.
+    /// Whether each object is printed; else only components that are ready.
     pub told: bool,
 }
 

@@ -21,9 +21,9 @@ use crate::failure::{Failure, Outcome};
 const PAUSE: Duration = Duration::from_millis(500);
 /// Looks between two at pods.
 const EVERY: u32 = 4;
-/// An image that cannot be had for so long will not be had.
+/// How long an image may fail to be pulled before the wait ends.
 const NO_IMAGE: Duration = Duration::from_secs(45);
-/// A container that ended so many times is not waited for.
+/// A container that restarted this often is not waited for.
 const MOST_RESTARTS: i32 = 5;
 /// Lines of a log that are shown, of those that are read: where a program was, each line of a stack, says less than why.
 const LINES: usize = 8;
@@ -31,7 +31,7 @@ const READ: i64 = 80;
 /// Events that are shown.
 const EVENTS: usize = 3;
 
-/// Until all of these objects do their work; each is told when it does.
+/// Waits until all of these objects are ready, and calls `told` with each that is.
 pub async fn all(
     cluster: &mut Cluster,
     objects: &[&Value],

@@ -1,4 +1,4 @@
-//! One run in the shadow: the keys of its shadow are put where the operator takes them, the application runs, and what was seen of it is told.
+//! One run in the shadow: the keys of its shadow are put where the operator takes them, the application runs, and its result is returned.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub struct Making<'a> {
     pub timeout: Option<Duration>,
 }
 
-/// Runs a job to its end. That it fails is no error of this.
+/// Runs a job to its end. A job that fails is a result, not an error.
 pub async fn run(
     making: &Making<'_>,
     job: &mut Job,
