@@ -128,6 +128,15 @@ impl<'a> Scope<'a> {
         depth(self, name, self.platform.components.len())
     }
 
+    /// All components with their waves, in the order in which they start.
+    #[must_use]
+    pub fn in_order(&self) -> Vec<(usize, &str)> {
+        let names = self.platform.components.keys();
+        let mut all: Vec<(usize, &str)> = names.map(|name| (self.wave(name), name.as_str())).collect();
+        all.sort_unstable();
+        all
+    }
+
     /// Components whose programs this one speaks to, by itself or through a catalog, each once.
     #[must_use]
     pub fn uses(&self, name: &str, component: &Component) -> Vec<String> {
@@ -166,14 +175,7 @@ pub fn objects(scope: &Scope<'_>) -> Vec<Value> {
     if needs_spark(scope) {
         all.extend(spark_account(scope));
     }
-    let mut names: Vec<(usize, &String)> = scope
-        .platform
-        .components
-        .keys()
-        .map(|name| (scope.wave(name), name))
-        .collect();
-    names.sort();
-    for (wave, name) in names {
+    for (wave, name) in scope.in_order() {
         all.extend(of_component(scope, name, wave));
     }
     for object in &mut all {

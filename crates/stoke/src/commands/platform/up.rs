@@ -343,15 +343,8 @@ async fn has_room(client: &Client, room: Room, resolved: &Resolved) -> Outcome<(
 
 /// Asks every component that runs, until each has answered.
 async fn answers(client: &Client, scope: &Scope<'_>, context: &mut Context) -> Outcome<Vec<Component>> {
-    let mut names: Vec<(usize, &String)> = scope
-        .platform
-        .components
-        .keys()
-        .map(|name| (scope.wave(name), name))
-        .collect();
-    names.sort();
     let mut all = Vec::new();
-    for (_, name) in names {
+    for (_, name) in scope.in_order() {
         let (Some(reach), Some(component)) = (reach(scope, name), scope.component(name)) else {
             continue;
         };
@@ -372,7 +365,7 @@ async fn answers(client: &Client, scope: &Scope<'_>, context: &mut Context) -> O
             }
         };
         all.push(Component {
-            name: name.clone(),
+            name: name.to_owned(),
             kind: component.about().kind,
             url: answered.url,
             how: reach.how,
