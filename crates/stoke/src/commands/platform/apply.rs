@@ -106,11 +106,7 @@ pub fn refuse_foreign(look: &Look) -> Outcome<()> {
 }
 
 fn tell_end(scope: &Scope<'_>, look: &Look, context: &mut Context) {
-    let count = |wanted: fn(&Action) -> bool| look.steps.iter().filter(|step| wanted(&step.action)).count();
-    let created = count(|action| matches!(action, Action::Create | Action::Foreign));
-    let changed = count(|action| matches!(action, Action::Change { .. }));
-    let removed = count(|action| *action == Action::Remove);
-    let kept = count(|action| *action == Action::Keep);
+    let [created, changed, removed, kept] = look.counts();
     match context.terminal.format() {
         Format::Json => context
             .terminal

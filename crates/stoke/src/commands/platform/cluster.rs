@@ -8,7 +8,7 @@ use kube::discovery::{ApiCapabilities, ApiResource};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use stoke_laptop::apply;
-use stoke_platform::plan::{Compared, KINDS, Step, plan, record_name};
+use stoke_platform::plan::{Action, Compared, KINDS, Step, plan, record_name};
 use stoke_platform::render::{LABEL_ENVIRONMENT, LABEL_PLATFORM, Scope, objects};
 
 use crate::failure::{Failure, Outcome};
@@ -184,6 +184,17 @@ pub struct Look {
 }
 
 impl Look {
+    /// How many objects are created (or taken over), changed, removed and kept.
+    pub fn counts(&self) -> [usize; 4] {
+        let count = |wanted: fn(&Action) -> bool| self.steps.iter().filter(|step| wanted(&step.action)).count();
+        [
+            count(|action| matches!(action, Action::Create | Action::Foreign)),
+            count(|action| matches!(action, Action::Change { .. })),
+            count(|action| *action == Action::Remove),
+            count(|action| *action == Action::Keep),
+        ]
+    }
+
     /// What keeps data and is there.
     pub fn claims(owned: &[Value]) -> Vec<String> {
         let claims = owned.iter().filter(|object| object["kind"] == "PersistentVolumeClaim");

@@ -21,7 +21,7 @@ use stoke_model::units::people;
 use stoke_objectstore::Credentials;
 use stoke_platform::environment::Resolved;
 use stoke_platform::local::{self, Room};
-use stoke_platform::plan::{Action, Readiness, readiness};
+use stoke_platform::plan::{Readiness, readiness};
 use stoke_platform::reach::reach;
 use stoke_platform::render::{Scope, objects};
 use stoke_platform::spec::File;
@@ -258,18 +258,11 @@ async fn bring(
     };
     carry_out(&how, &mut cluster, &look, &mut done, context).await?;
     cluster.keep_record(&scope, &objects(&scope)).await?;
-    let count = |wanted: fn(&Action) -> bool| look.steps.iter().filter(|step| wanted(&step.action)).count();
-    let counts = [
-        count(|action| *action == Action::Create),
-        count(|action| matches!(action, Action::Change { .. })),
-        count(|action| *action == Action::Remove),
-        count(|action| *action == Action::Keep),
-    ];
     let components = answers(client, &scope, context).await?;
     Ok(Brought {
         made,
         done,
-        counts,
+        counts: look.counts(),
         components,
     })
 }
