@@ -13,7 +13,7 @@ use crate::spec::components::Airflow;
 pub const ABOUT: About = About {
     kind: "airflow",
     title: "Airflow",
-    versions: &["3.3.2"],
+    versions: &["3.3.2", "3.3.1"],
     gives: &[],
     user: 50000,
     port: 8080,

@@ -14,7 +14,7 @@ use crate::spec::components::HiveMetastore;
 pub const ABOUT: About = About {
     kind: "hive-metastore",
     title: "Hive's metastore",
-    versions: &["3.1.3", "4.0.0", "4.0.1"],
+    versions: &["3.1.3", "3.1.2", "4.0.0", "4.0.1"],
     gives: &[Gives::Catalog],
     user: 1000,
     port: 9083,

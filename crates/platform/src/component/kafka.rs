@@ -13,7 +13,7 @@ use crate::spec::components::Kafka;
 pub const ABOUT: About = About {
     kind: "kafka",
     title: "Kafka",
-    versions: &["4.1.2"],
+    versions: &["4.1.2", "4.1.1"],
     gives: &[Gives::Stream],
     user: 1000,
     port: 9092,

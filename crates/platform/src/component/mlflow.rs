@@ -10,7 +10,7 @@ use crate::spec::components::Mlflow;
 pub const ABOUT: About = About {
     kind: "mlflow",
     title: "MLflow's tracking server",
-    versions: &["3.17.2"],
+    versions: &["3.17.2", "3.17.1"],
     gives: &[Gives::Tracking],
     user: 1000,
     port: 5000,

@@ -10,7 +10,7 @@ use crate::spec::components::Postgresql;
 pub const ABOUT: About = About {
     kind: "postgresql",
     title: "PostgreSQL",
-    versions: &["15"],
+    versions: &["15", "15.19", "15.15"],
     gives: &[Gives::Database],
     user: 999,
     port: 5432,

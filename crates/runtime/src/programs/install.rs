@@ -60,8 +60,8 @@ fn with(
     let what = program.full_name();
     let wanted = program.lock()?;
     let place = runtimes.join("programs");
-    let directory = place.join(format!("{}-{}", program.name, program.version));
-    let lock = lock(&place, &format!("{}-{}", program.name, program.version), progress)?;
+    let directory = place.join(program.directory_name());
+    let lock = lock(&place, &program.directory_name(), progress)?;
     if !force && Record::read(&directory, program).is_some_and(|record| record.verify_sizes().is_ok()) {
         return Ok(directory);
     }
@@ -73,7 +73,7 @@ fn with(
     };
     // Unpacked, programs have twice to five times the size.
     start_afresh(&directory, wanted.download())?;
-    let downloads = place.join(format!(".{}-{}.downloads", program.name, program.version));
+    let downloads = place.join(format!(".{}.downloads", program.directory_name()));
     let files = fetch::artifacts(&what, &wanted.artifacts, &downloads, get, progress)?;
     if !files.is_empty() {
         progress(Progress::at(Stage::Installing));
@@ -184,7 +184,7 @@ fn scripts(program: &Program, directory: &Path) -> Result<(), InstallError> {
 /// Removes an installed program and what an interrupted installation left of it.
 pub(super) fn remove(runtimes: &Path, program: &Program) -> Result<bool, InstallError> {
     let place = runtimes.join("programs");
-    let name = format!("{}-{}", program.name, program.version);
+    let name = program.directory_name();
     let all = [place.join(&name), place.join(format!(".{name}.downloads"))];
     if !all.iter().any(|path| path.exists()) {
         return Ok(false);

@@ -47,8 +47,8 @@ pub enum ProgramError {
         /// The image as written.
         image: String,
         title: &'static str,
-        /// The version of the catalogue.
-        there: &'static str,
+        /// The versions of the catalogue.
+        there: String,
         /// An image that is understood.
         instead: &'static str,
     },
@@ -57,7 +57,8 @@ pub enum ProgramError {
     NotInstalled {
         title: &'static str,
         version: &'static str,
-        name: &'static str,
+        /// As `stoke runtime install` takes it.
+        name: String,
     },
     /// There is no Java it runs on.
     #[error(
@@ -112,16 +113,17 @@ impl Programs {
         catalogue::of(image, &reference)
     }
 
-    /// The program of this name in the catalogue.
+    /// The program of this name in the catalogue, `kafka`; an earlier version of it is `kafka-4.1.1`.
     pub fn named(name: &str) -> Option<&'static Program> {
-        PROGRAMS.iter().find(|program| program.name == name)
+        let mut all = PROGRAMS.iter();
+        all.find(|program| program.name == name || program.directory_name() == name)
     }
 
     /// Where a program is, or will be.
     pub fn directory(&self, program: &Program) -> PathBuf {
         self.runtimes
             .join("programs")
-            .join(format!("{}-{}", program.name, program.version))
+            .join(program.directory_name())
     }
 
     /// Whether a program is installed as the catalogue has it now.
@@ -137,7 +139,7 @@ impl Programs {
         let record = record::Record::read(&self.directory(program), program).ok_or(ProgramError::NotInstalled {
             title: program.title,
             version: program.version,
-            name: program.name,
+            name: program.call_name(),
         })?;
         record.verify_sizes()?;
         let java = self.java(program)?;

@@ -125,7 +125,7 @@ fn named(name: &str) -> Outcome<&'static Program> {
 
 fn parse(text: &str) -> Outcome<Version> {
     text.parse().map_err(|error| {
-        let names: Vec<&str> = PROGRAMS.iter().map(|program| program.name).collect();
+        let names: Vec<String> = PROGRAMS.iter().map(Program::call_name).collect();
         Failure::input("stoke::runtime::version", format!("{error}"))
             .fix(format!("give a version like 4.1.4, or one of {}", names.join(", ")))
     })
@@ -222,7 +222,7 @@ fn list_programs(runtimes: &Runtimes, terminal: &mut Terminal) {
     ];
     rows.extend(PROGRAMS.iter().map(|program| {
         vec![
-            program.name.into(),
+            program.call_name(),
             program.version.into(),
             program.image().into(),
             if programs.installed(program) { "yes" } else { "no" }.into(),

@@ -40,6 +40,7 @@ mod pages;
 mod paths;
 mod pipelines;
 mod platform;
+mod platform_life;
 mod platform_up;
 mod pod_images;
 mod policies;
@@ -102,6 +103,7 @@ fn main() -> ExitCode {
         pages::trials(&context),
         platform::trials(&context),
         platform_up::trials(&context),
+        platform_life::trials(&context),
         policies::trials(&context),
         programs::trials(&context),
         provider::trials(&context),

@@ -51,13 +51,13 @@ components:
 ";
 
 /// A home and a file, and what was left of them at the end.
-struct World {
-    home: tempfile::TempDir,
-    work: tempfile::TempDir,
+pub struct World {
+    pub home: tempfile::TempDir,
+    pub work: tempfile::TempDir,
 }
 
 impl World {
-    fn new(context: &Context, file: &str) -> Result<Self, Failed> {
+    pub fn new(context: &Context, file: &str) -> Result<Self, Failed> {
         let world = World {
             home: context.private_home(),
             work: tempfile::tempdir()?,
@@ -66,19 +66,19 @@ impl World {
         Ok(world)
     }
 
-    fn stoke(&self, arguments: &[&str]) -> Command {
+    pub fn stoke(&self, arguments: &[&str]) -> Command {
         let mut command = stoke(self.home.path(), arguments);
         command.current_dir(self.work.path());
         command
     }
 
-    fn run(&self, arguments: &[&str], code: i32) -> Result<String, Failed> {
+    pub fn run(&self, arguments: &[&str], code: i32) -> Result<String, Failed> {
         let output = self.stoke(arguments).output()?;
         expect_code(&output, code)?;
         Ok(text(&output))
     }
 
-    fn json(&self, arguments: &[&str]) -> Result<Value, Failed> {
+    pub fn json(&self, arguments: &[&str]) -> Result<Value, Failed> {
         let output = self
             .stoke(arguments)
             .args(["-o", "json"])
@@ -88,7 +88,7 @@ impl World {
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
-    fn kubectl(&self, arguments: &[&str]) -> Command {
+    pub fn kubectl(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("kubectl");
         command
             .args(arguments)
@@ -97,12 +97,12 @@ impl World {
         command
     }
 
-    fn asked(&self, arguments: &[&str]) -> String {
+    pub fn asked(&self, arguments: &[&str]) -> String {
         let output = self.kubectl(arguments).output();
         output.map(|output| text(&output)).unwrap_or_default()
     }
 
-    fn nothing_left(&self) -> Result<(), Failed> {
+    pub fn nothing_left(&self) -> Result<(), Failed> {
         let left = processes_of(self.home.path());
         match left.is_empty() {
             true => Ok(()),
@@ -117,7 +117,7 @@ impl Drop for World {
     }
 }
 
-fn url<'a>(brought: &'a Value, component: &str) -> Result<&'a str, Failed> {
+pub fn url<'a>(brought: &'a Value, component: &str) -> Result<&'a str, Failed> {
     let all = brought["components"].as_array().ok_or_else(|| format!("{brought}"))?;
     let found = all.iter().find(|one| one["name"] == component);
     let url = found.and_then(|one| one["url"].as_str());
@@ -125,7 +125,7 @@ fn url<'a>(brought: &'a Value, component: &str) -> Result<&'a str, Failed> {
 }
 
 /// Asks with curl, which every machine with kubectl's tests has.
-fn curl(arguments: &[&str]) -> Result<String, Failed> {
+pub fn curl(arguments: &[&str]) -> Result<String, Failed> {
     let output = Command::new("curl")
         .args(["-sS", "--fail-with-body", "-m", "60"])
         .args(arguments)
