@@ -274,7 +274,7 @@ fn stores_that_give_nothing_are_refused() {
         (vault("        auth: {tokenSecretRef: {name: t, key: hvs.CAESIJ1x2y3z4a5b6c7d8e9f0}}\n"), 11, "platform-secret", "put it into a Secret"),
         (vault("        auth: {tokenSecretRef: {name: login, key: token}}\n  named: {login: {}}\n"), 12, "platform-circle", "make it by hand"),
         (vault("        path: /secret/\n        auth: {kubernetes: {role: r}}\n"), 11, "platform-address", "for example `secret`"),
-        (vault("        version: v3\n        auth: {kubernetes: {role: r}}\n"), 11, "bad-value", "v2"),
+        (vault("        version: v3\n        auth: {kubernetes: {role: r}}\n"), 11, "bad-value", "write `v1`"),
         (vault("        serverr: x\n        auth: {kubernetes: {role: r}}\n"), 11, "unknown-field", "did you mean `server`?"),
         (vault(kubernetes).replace("https://v.example.com", "https://u:pw-47@v.example.com"), 10, "platform-address", "without a user"),
         (vault(kubernetes) + "  named: {login: {store: other}}\n", 12, "platform-reference", "there are a"),
