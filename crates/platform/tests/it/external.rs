@@ -276,7 +276,7 @@ fn stores_that_give_nothing_are_refused() {
         (vault("        path: /secret/\n        auth: {kubernetes: {role: r}}\n"), 11, "platform-address", "for example `secret`"),
         (vault("        version: v3\n        auth: {kubernetes: {role: r}}\n"), 11, "bad-value", "write `v1`"),
         (vault("        serverr: x\n        auth: {kubernetes: {role: r}}\n"), 11, "unknown-field", "did you mean `server`?"),
-        (vault(kubernetes).replace("https://v.example.com", "https://u:pw-47@v.example.com"), 10, "platform-address", "without a user"),
+        (vault(kubernetes).replace("https://v.example.com", "https://u:pw-47@v.example.com"), 10, "platform-secret", "put it into a Secret"),
         (vault(kubernetes) + "  named: {login: {store: other}}\n", 12, "platform-reference", "there are a"),
         (vault(kubernetes) + "  named: {login: {keys: {password: ''}}}\n", 12, "platform-secret-store", "name of the property"),
         (vault(kubernetes) + "  files: [missing.yaml]\n", 12, "platform-secret-file", "directory of this file"),
