@@ -1,15 +1,20 @@
 //! A platform as it is in one of its environments.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::render::{NO_ENVIRONMENT, Scope};
-use crate::spec::{Component, Platform};
+use crate::spec::Platform;
+use crate::taken::Taken;
 
 /// A file in one environment: its values are those of the environment where that sets them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resolved {
     pub environment: String,
     pub platform: Platform,
+    /// Its files with encrypted Secrets.
+    pub taken: Vec<Taken>,
 }
 
 impl Resolved {
@@ -18,6 +23,7 @@ impl Resolved {
         Scope {
             platform: &self.platform,
             environment: &self.environment,
+            taken: &self.taken,
         }
     }
 }
@@ -30,6 +36,7 @@ pub fn resolve(platform: &Platform, environment: Option<&str>) -> Result<Resolve
     let mut resolved = Resolved {
         environment: environment.unwrap_or(NO_ENVIRONMENT).to_owned(),
         platform: platform.clone(),
+        taken: Vec::new(),
     };
     let Some(name) = environment else {
         return Ok(resolved);
@@ -44,6 +51,10 @@ pub fn resolve(platform: &Platform, environment: Option<&str>) -> Result<Resolve
     whole.security = set.security.unwrap_or(whole.security);
     whole.network = set.network.unwrap_or(whole.network);
     whole.monitors = set.monitors.unwrap_or(whole.monitors);
+    if let Some(secrets) = &set.secrets {
+        whole.secrets = overlaid(&whole.secrets, &serde_json::to_value(secrets).unwrap_or_default())
+            .map_err(|why| format!("secrets: {why}"))?;
+    }
     if set.ingress.is_some() {
         whole.ingress.clone_from(&set.ingress);
     }
@@ -56,8 +67,8 @@ pub fn resolve(platform: &Platform, environment: Option<&str>) -> Result<Resolve
     Ok(resolved)
 }
 
-fn overlaid(component: &Component, overlay: &Value) -> Result<Component, String> {
-    let mut value = serde_json::to_value(component).map_err(|error| error.to_string())?;
+fn overlaid<T: Serialize + DeserializeOwned>(what: &T, overlay: &Value) -> Result<T, String> {
+    let mut value = serde_json::to_value(what).map_err(|error| error.to_string())?;
     merge(&mut value, overlay);
     serde_json::from_value(value).map_err(|error| error.to_string())
 }

@@ -10,6 +10,8 @@
 //! - [`wire`](mod@wire): what an application gets that names a catalog or a place for shuffle data
 //! - [`plan`](mod@plan): what is to be done in a cluster, and whether it is done
 //! - [`local`]: what the embedded cluster is asked to give; [`secrets`]: Secrets that are named; [`reach`](mod@reach): how components are reached from this machine
+//! - [`store`](mod@store): object stores of the clouds
+//! - [`taken`]: files with encrypted Secrets, as they are
 //! - [`preset`]: what applications of a workload set, each key with its reason
 //! - [`path`]: job directories that pass their checks and run at once
 
@@ -25,4 +27,6 @@ pub mod reach;
 pub mod render;
 pub mod secrets;
 pub mod spec;
+pub mod store;
+pub mod taken;
 pub mod wire;

@@ -90,7 +90,7 @@ pub struct Compared {
 }
 
 /// Kinds that a platform may have, for the search of what is no longer named. Foreign kinds are asked for where the cluster serves them.
-pub const KINDS: [(&str, &str); 14] = [
+pub const KINDS: [(&str, &str); 17] = [
     ("v1", "ConfigMap"),
     ("v1", "Service"),
     ("v1", "ServiceAccount"),
@@ -105,6 +105,9 @@ pub const KINDS: [(&str, &str); 14] = [
     ("sparkoperator.k8s.io/v1alpha1", "SparkConnect"),
     ("route.openshift.io/v1", "Route"),
     ("monitoring.coreos.com/v1", "PodMonitor"),
+    ("external-secrets.io/v1", "ExternalSecret"),
+    ("external-secrets.io/v1", "SecretStore"),
+    ("bitnami.com/v1alpha1", "SealedSecret"),
 ];
 
 /// What is done, in order: what is wanted first, then what is removed.
@@ -294,7 +297,24 @@ pub fn readiness(object: &Value) -> Readiness {
             "" => Readiness::Coming("no operator has seen it; `stoke operator install` installs one".to_owned()),
             state => Readiness::Coming(format!("it is {state}")),
         },
+        "SecretStore" | "ExternalSecret" => condition(object, "Ready", "the External Secrets Operator"),
+        "SealedSecret" => condition(object, "Synced", "the controller of Sealed Secrets"),
         _ => Readiness::Ready,
+    }
+}
+
+/// What a controller says of an object of its own. What it says of an older one does not count where it says which that was.
+fn condition(object: &Value, kind: &str, who: &str) -> Readiness {
+    let Some(found) = conditions(object).find(|condition| condition["type"] == kind) else {
+        return Readiness::Coming(format!("{who} has not seen it"));
+    };
+    let seen = object["status"]["observedGeneration"].as_i64();
+    let is_old = seen.is_some_and(|seen| seen < object["metadata"]["generation"].as_i64().unwrap_or(0));
+    match (found["status"].as_str(), is_old) {
+        (Some("True"), false) => Readiness::Ready,
+        (_, true) => Readiness::Coming(format!("{who} has not seen its change")),
+        // It may be that the store is not there yet: the operator tries again.
+        _ => Readiness::Coming(found["message"].as_str().unwrap_or("it is not ready").to_owned()),
     }
 }
 

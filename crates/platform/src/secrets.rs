@@ -6,7 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 
 use crate::render::Scope;
-use crate::spec::Component;
+use crate::spec::components::ObjectStore;
+use crate::spec::{Component, Security};
+use crate::store::Cloud;
 
 /// Label of Secrets that were made for a platform: they go with its data.
 pub const LABEL_MADE: &str = "platform.stoke.dev/made";
@@ -30,6 +32,8 @@ pub enum Purpose {
     SecretKey,
     /// A login of a server outside.
     Outside,
+    /// A certificate, or its key.
+    Certificate,
 }
 
 /// A key of a Secret.
@@ -65,6 +69,42 @@ pub fn wanted(scope: &Scope<'_>) -> Wanted {
     all
 }
 
+/// The keys of components, and the certificate of the way in from outside.
+#[must_use]
+pub fn all(scope: &Scope<'_>) -> Wanted {
+    let mut all = wanted(scope);
+    let platform = scope.platform;
+    let shown = platform
+        .components
+        .iter()
+        .find(|(_, component)| component.host().is_some());
+    let certificate = platform
+        .ingress
+        .as_ref()
+        .and_then(|ingress| ingress.tls_secret.as_ref());
+    if let (Some((name, _)), Some(certificate)) = (shown, certificate)
+        && platform.security != Security::Openshift
+    {
+        let keys = all.entry(certificate.clone()).or_default();
+        for key in ["tls.crt", "tls.key"] {
+            keys.entry(key.to_owned()).or_insert_with(|| Key {
+                purpose: Purpose::Certificate,
+                component: name.clone(),
+            });
+        }
+    }
+    all
+}
+
+/// Those of [`wanted`] that come neither from a store nor out of an encrypted file.
+#[must_use]
+pub fn to_make(scope: &Scope<'_>) -> Wanted {
+    let mut all = wanted(scope);
+    let external: Vec<String> = scope.external().into_iter().map(|secret| secret.name).collect();
+    all.retain(|name, _| !external.contains(name) && !scope.is_sealed(name));
+    all
+}
+
 /// Secret, key and purpose.
 fn of(component: &Component) -> Vec<(&str, &str, Purpose)> {
     match component {
@@ -77,6 +117,7 @@ fn of(component: &Component) -> Vec<(&str, &str, Purpose)> {
                     (&keys.secret, &keys.secret_key, Purpose::SecretKey),
                 ]
             })
+            .chain(file_of(store))
             .collect(),
         Component::Postgresql(server) => {
             let login = &server.login;
@@ -108,6 +149,16 @@ fn of(component: &Component) -> Vec<(&str, &str, Purpose)> {
     }
 }
 
+/// The login of a cloud other than Amazon's.
+fn file_of(store: &ObjectStore) -> Option<(&str, &str, Purpose)> {
+    let key = match store.cloud() {
+        Cloud::S3 => None,
+        Cloud::Google(google) => google.key.as_ref(),
+        Cloud::Azure(azure) => azure.key.as_ref(),
+    };
+    key.map(|key| (key.secret.as_str(), key.key.as_str(), Purpose::Outside))
+}
+
 /// A value for a key out of random bytes; none where only someone else knows it.
 #[must_use]
 pub fn value(purpose: Purpose, random: &[u8; 32]) -> Option<String> {
@@ -118,7 +169,7 @@ pub fn value(purpose: Purpose, random: &[u8; 32]) -> Option<String> {
         }
         Purpose::Fernet => Some(URL_SAFE.encode(random)),
         Purpose::User => Some(USER.to_owned()),
-        Purpose::AccessKey | Purpose::SecretKey | Purpose::Outside => None,
+        Purpose::AccessKey | Purpose::SecretKey | Purpose::Outside | Purpose::Certificate => None,
     }
 }
 

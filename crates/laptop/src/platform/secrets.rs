@@ -10,7 +10,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use stoke_objectstore::Credentials;
 use stoke_platform::local::OwnStore;
 use stoke_platform::render::{LABEL_ENVIRONMENT, LABEL_PLATFORM, Scope};
-use stoke_platform::secrets::{Key, LABEL_MADE, Purpose, value, wanted};
+use stoke_platform::secrets::{Key, LABEL_MADE, Purpose, to_make, value};
 use stoke_platform::spec::Component;
 
 use crate::error::{LaptopError, Outcome};
@@ -38,7 +38,7 @@ pub struct Own<'a> {
 pub async fn provide(client: &Client, scope: &Scope<'_>, own: &Own<'_>) -> Outcome<Vec<Made>> {
     let api: Api<Secret> = Api::namespaced(client.clone(), scope.namespace());
     let (mut writes, mut unknown) = (Vec::new(), Vec::new());
-    for (name, keys) in wanted(scope) {
+    for (name, keys) in to_make(scope) {
         let there = api.get_opt(&name).await?;
         let (mut values, mut made) = (BTreeMap::new(), Vec::new());
         for (key, about) in &keys {

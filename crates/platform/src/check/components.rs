@@ -10,14 +10,14 @@ use stoke_model::manifest::{join, join_index};
 use stoke_model::names::{check_dns_1123, check_subdomain, suggest_dns_1035};
 use stoke_model::redaction::is_secret;
 
-use super::Issues;
 use super::parts::{
-    config, credentials, database, folder, host, image, key, label_key, login, memory, name, name_alone, odd, run,
-    secret_name, storage,
+    config, database, folder, host, image, key, label_key, login, memory, name, odd, run, secret_name, storage,
 };
+use super::{Issues, store};
 use crate::environment::Resolved;
-use crate::spec::components::{Executors, ObjectStore, SparkConnect};
+use crate::spec::components::{Executors, HiveMetastore, ObjectStore, SparkConnect};
 use crate::spec::{Component, Run, Spark};
+use crate::store::Cloud;
 
 pub(super) fn look(resolved: &Resolved, environment: Option<&str>, issues: &mut Issues) {
     let platform = &resolved.platform;
@@ -144,7 +144,7 @@ fn one(path: &str, component: &Component, resolved: &Resolved, issues: &mut Issu
         host(path, name, issues);
     }
     match component {
-        Component::ObjectStore(store) => object_store(path, store, issues),
+        Component::ObjectStore(store) => store::look(path, store, issues),
         Component::Postgresql(it) => {
             login(&join(path, "login"), &it.login, issues);
             storage(&join(path, "storage"), it.storage.as_ref(), issues);
@@ -176,13 +176,7 @@ fn one(path: &str, component: &Component, resolved: &Resolved, issues: &mut Issu
             database(path, &it.database, issues);
             folder(path, &it.path, issues);
             config(path, &it.config, issues);
-            lacks(
-                path,
-                &it.run,
-                resolved,
-                "the driver of PostgreSQL (org.postgresql:postgresql) and hadoop-aws",
-                issues,
-            );
+            metastore_store(path, it, resolved, issues);
         }
         Component::Nessie(it) => {
             folder(path, &it.path, issues);
@@ -212,7 +206,12 @@ fn one(path: &str, component: &Component, resolved: &Resolved, issues: &mut Issu
         Component::Mlflow(it) => {
             database(path, &it.database, issues);
             folder(path, &it.path, issues);
-            lacks(path, &it.run, resolved, "psycopg2 and boto3", issues);
+            let what = match resolved.scope().store(&it.store).map(ObjectStore::cloud) {
+                None | Some(Cloud::S3) => "psycopg2 and boto3",
+                Some(Cloud::Google(_)) => "psycopg2 and google-cloud-storage",
+                Some(Cloud::Azure(_)) => "psycopg2, azure-storage-blob and azure-identity",
+            };
+            lacks(path, &it.run, resolved, what, issues);
         }
         Component::Kafka(it) => {
             odd(path, "replicas", it.replicas, issues);
@@ -262,77 +261,34 @@ fn lacks(path: &str, run: &Run, resolved: &Resolved, what: &str, issues: &mut Is
     }
 }
 
-fn object_store(path: &str, store: &ObjectStore, issues: &mut Issues) {
-    let bucket = &store.bucket;
-    let is_bucket = (3..=63).contains(&bucket.len())
-        && bucket
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.')
-        && bucket.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && bucket.ends_with(|c: char| c.is_ascii_alphanumeric());
-    if !is_bucket {
-        let message = format!("`{bucket}` is not the name of a bucket");
-        name_alone(
-            join(path, "bucket"),
-            bucket,
-            message,
-            "use 3 to 63 lower-case letters, digits and `-`",
-            issues,
-        );
-    }
-    if let Some(endpoint) = &store.endpoint {
-        let rest = endpoint
-            .strip_prefix("https://")
-            .or_else(|| endpoint.strip_prefix("http://"));
-        let host = rest.map(|rest| rest.split([':', '/']).next().unwrap_or_default());
-        if host.is_none_or(|host| host.is_empty() || check_subdomain(host).is_err()) || endpoint.contains('@') {
-            issues.error(
-                "platform-address",
-                join(path, "endpoint"),
-                "this is not the address of a server",
-                "write it as `https://minio.example.com` or `http://minio.store.svc:9000`, without a user",
-            );
-        } else if rest.is_some_and(|rest| rest.trim_end_matches('/').contains('/')) {
-            issues.error(
-                "platform-address",
-                join(path, "endpoint"),
-                format!("`{endpoint}` has a path"),
-                "write scheme, host and port; the bucket is `bucket`",
-            );
-        }
-    } else if store.path_style {
+/// What a metastore needs for its store, and what it cannot do with one.
+fn metastore_store(path: &str, it: &HiveMetastore, resolved: &Resolved, issues: &mut Issues) {
+    let scope = resolved.scope();
+    let cloud = scope.store(&it.store).map(ObjectStore::cloud);
+    if let Some(Cloud::Azure(azure)) = cloud
+        && azure.identity.is_some()
+    {
         issues.error(
-            "platform-contradiction",
-            join(path, "pathStyle"),
-            "Amazon's own store is addressed by host names",
-            "add the `endpoint` of your server, or remove `pathStyle`",
+            "platform-store",
+            join(path, "store"),
+            format!(
+                "the Hadoop in the images of Hive {} knows no identities of Azure: they came with Hadoop 3.4.1",
+                it.version
+            ),
+            format!(
+                "write `key` instead of `identity` in `components.{}.azure`, or use a catalog of kind `nessie`",
+                it.store
+            ),
         );
     }
-    match (&store.credentials, &store.role) {
-        (Some(_), Some(_)) => issues.error(
-            "platform-contradiction",
-            join(path, "role"),
-            "both keys and a role: clients would take the keys",
-            "keep one of `credentials` and `role`",
-        ),
-        (None, None) => issues.warning(
-            "platform-no-credentials",
-            path,
-            "there are neither keys nor a role: whether the bucket opens depends on the nodes",
-            "add `credentials: {secret: NAME}` or `role`",
-        ),
-        (Some(keys), None) => credentials(&join(path, "credentials"), keys, issues),
-        (None, Some(role)) => {
-            if !role.starts_with("arn:") || !role.contains(":role/") {
-                issues.error(
-                    "platform-address",
-                    join(path, "role"),
-                    format!("`{role}` is not a role of Amazon's IAM"),
-                    "write it as `arn:aws:iam::123456789012:role/NAME`",
-                );
-            }
+    let what = match cloud {
+        None | Some(Cloud::S3) => "the driver of PostgreSQL (org.postgresql:postgresql) and hadoop-aws",
+        Some(Cloud::Google(_)) => {
+            "the driver of PostgreSQL (org.postgresql:postgresql) and Google's connector (gcs-connector, its shaded jar)"
         }
-    }
+        Some(Cloud::Azure(_)) => "the driver of PostgreSQL (org.postgresql:postgresql) and hadoop-azure",
+    };
+    lacks(path, &it.run, resolved, what, issues);
 }
 
 fn spark(path: &str, spark: &Spark, issues: &mut Issues) {

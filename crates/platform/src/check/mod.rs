@@ -2,10 +2,14 @@
 //!
 //! - `components`: one component by itself
 //! - `parts`: what several of them have
+//! - `store`: object stores
+//! - `secrets`: where Secrets come from
 //! - `together`: what names what, and what goes with what
 
 mod components;
 mod parts;
+mod secrets;
+mod store;
 mod together;
 
 use std::fmt::Display;
@@ -78,6 +82,7 @@ impl Issues {
 pub fn examine(resolved: &Resolved, file: &Platform, environment: Option<&str>) -> Vec<Issue> {
     let mut issues = Issues::default();
     components::look(resolved, environment, &mut issues);
+    secrets::look(resolved, &mut issues);
     together::look(resolved, file, environment, &mut issues);
     issues.0
 }

@@ -40,10 +40,16 @@ pub fn objects(name: &str, it: &SparkConnect, scope: &Scope<'_>) -> Vec<Value> {
     for used in &wired.uses {
         labels[format!("{LABEL_USES}{used}")] = json!("true");
     }
+    for (key, value) in &wired.labels {
+        labels[key] = json!(value);
+    }
     let side = |cores: i32, memory: &str| {
         let mut side = json!({"cores": cores, "memory": memory, "labels": labels});
         if !wired.env.is_empty() {
             side["env"] = json!(wired.env);
+        }
+        if !wired.secrets.is_empty() {
+            side["secrets"] = json!(wired.secrets);
         }
         if let Some(nodes) = it.nodes.as_ref().and_then(|nodes| scope.platform.nodes.get(nodes)) {
             side["nodeSelector"] = json!(nodes.labels);
@@ -61,6 +67,9 @@ pub fn objects(name: &str, it: &SparkConnect, scope: &Scope<'_>) -> Vec<Value> {
     }});
     if !wired.packages.is_empty() {
         connect["spec"]["deps"] = json!({"packages": wired.packages});
+    }
+    if !wired.jars.is_empty() {
+        connect["spec"]["deps"]["jars"] = json!(wired.jars);
     }
     if let Some(timeout) = &it.idle_timeout {
         connect["metadata"]["annotations"] = json!({IDLE_TIMEOUT: timeout});

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{About, Embedded, Gives};
 use crate::render::pod::{Pod, deployment, image, service};
-use crate::render::{Scope, store_variables, variable};
+use crate::render::{Scope, variable};
 use crate::spec::components::HistoryServer;
 
 pub const ABOUT: About = About {
@@ -29,7 +29,7 @@ pub fn objects(name: &str, it: &HistoryServer, scope: &Scope<'_>) -> Vec<Value> 
     };
     let mut args = vec!["history".to_owned(), "serve".to_owned()];
     let mut option = |option: &str, value: String| args.extend([option.to_owned(), value]);
-    option("--dir", format!("s3://{}/{}", store.bucket, it.path));
+    option("--dir", store.url(&it.path));
     option("--listen", format!("0.0.0.0:{}", ABOUT.port));
     option("--cache", CACHE.to_owned());
     option("--memory", it.cache.to_string());
@@ -39,12 +39,10 @@ pub fn objects(name: &str, it: &HistoryServer, scope: &Scope<'_>) -> Vec<Value> 
     {
         option("--host", host);
     }
-    let mut env = store_variables(store);
-    env.push(variable("STOKE_HOME", CACHE));
     let mut pod = Pod {
         image: image(&it.run, concat!("stoke:", env!("CARGO_PKG_VERSION"))),
         args,
-        env,
+        env: vec![variable("STOKE_HOME", CACHE)],
         ports: vec![("http", ABOUT.port)],
         // Asked by its address it would refuse a name that it does not know.
         probe: json!({"httpGet": {"path": "/api/v1/applications?limit=1", "port": "http",
@@ -54,6 +52,7 @@ pub fn objects(name: &str, it: &HistoryServer, scope: &Scope<'_>) -> Vec<Value> 
         ..Pod::default()
     };
     pod.mount_empty("cache", CACHE);
+    pod.ask(store);
     let mut all = vec![service(name, &[("http", ABOUT.port)], scope)];
     all.extend(deployment(name, 1, &it.run, &ABOUT, pod, scope));
     all

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::postgres::pod_address;
 use super::{About, Embedded, Gives};
 use crate::render::pod::{Pod, deployment, image, service};
-use crate::render::{Scope, config_map, secret_variable, store_variables, variable};
+use crate::render::{Scope, config_map, secret_variable, variable};
 use crate::spec::components::HiveMetastore;
+use crate::store::Cloud;
 
 pub const ABOUT: About = About {
     kind: "hive-metastore",
@@ -51,20 +52,22 @@ fn properties(name: &str, it: &HiveMetastore, scope: &Scope<'_>) -> Option<BTree
         ("javax.jdo.option.ConnectionDriverName", "org.postgresql.Driver".into()),
         ("javax.jdo.option.ConnectionUserName", "${env.DATABASE_USER}".into()),
         ("javax.jdo.option.ConnectionPassword", "${env.DATABASE_PASSWORD}".into()),
-        (
-            "hive.metastore.warehouse.dir",
-            format!("s3a://{}/{}", store.bucket, it.path),
-        ),
+        ("hive.metastore.warehouse.dir", store.hadoop_url(&it.path)),
         ("hive.metastore.event.db.notification.api.auth", "false".into()),
-        ("fs.s3a.path.style.access", store.path_style.to_string()),
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .into();
-    if let Some(endpoint) = &store.endpoint {
-        all.insert("fs.s3a.endpoint".into(), endpoint.clone());
-    }
-    if let Some(region) = &store.region {
-        all.insert("fs.s3a.endpoint.region".into(), region.clone());
+    match store.cloud() {
+        Cloud::S3 => {
+            all.insert("fs.s3a.path.style.access".into(), store.path_style.to_string());
+            if let Some(endpoint) = &store.endpoint {
+                all.insert("fs.s3a.endpoint".into(), endpoint.clone());
+            }
+            if let Some(region) = &store.region {
+                all.insert("fs.s3a.endpoint.region".into(), region.clone());
+            }
+        }
+        Cloud::Google(_) | Cloud::Azure(_) => all.extend(store.hadoop()),
     }
     all.extend(it.config.clone());
     Some(all)
@@ -96,10 +99,14 @@ pub fn objects(name: &str, it: &HiveMetastore, scope: &Scope<'_>) -> Vec<Value> 
     let mut env = vec![
         secret_variable("DATABASE_USER", &database.login.secret, &database.login.user),
         secret_variable("DATABASE_PASSWORD", &database.login.secret, &database.login.password),
-        variable("HADOOP_OPTIONAL_TOOLS", "hadoop-aws"),
         pod_address(),
     ];
-    env.extend(store_variables(store));
+    match store.cloud() {
+        Cloud::S3 => env.push(variable("HADOOP_OPTIONAL_TOOLS", "hadoop-aws")),
+        Cloud::Azure(_) => env.push(variable("HADOOP_OPTIONAL_TOOLS", "hadoop-azure")),
+        // Its connector is none of Hadoop's own tools.
+        Cloud::Google(_) => {}
+    }
     let mount = json!({"name": "config", "mountPath": FILE, "subPath": "hive-site.xml", "readOnly": true});
     let image = image(&it.run, &format!("apache/hive:{}", it.version));
     let mut pod = Pod {
@@ -124,6 +131,7 @@ pub fn objects(name: &str, it: &HiveMetastore, scope: &Scope<'_>) -> Vec<Value> 
         variable("IS_RESUME", "true"),
     ]);
     pod.env = env;
+    pod.ask(store);
     let mut all = vec![
         config_map(name, &[("hive-site.xml".to_owned(), file)].into()),
         service(name, &[("thrift", ABOUT.port)], scope),

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::{About, Embedded, Gives};
 use crate::render::pod::{Pod, deployment, image, service};
-use crate::render::{Scope, secret_variable, store_variables, variable};
-use crate::spec::components::Mlflow;
+use crate::render::{Scope, secret_variable, variable};
+use crate::spec::components::{Azure, Mlflow};
+use crate::store::Cloud;
 
 pub const ABOUT: About = About {
     kind: "mlflow",
@@ -53,9 +54,11 @@ pub fn objects(name: &str, it: &Mlflow, scope: &Scope<'_>) -> Vec<Value> {
         // Its own workers for jobs take 1.4 GB more.
         variable("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false"),
     ];
-    env.extend(store_variables(store));
     if let Some(endpoint) = &store.endpoint {
         env.push(variable("MLFLOW_S3_ENDPOINT_URL", endpoint));
+    }
+    if let Cloud::Azure(Azure { key: Some(key), .. }) = store.cloud() {
+        env.push(secret_variable("AZURE_STORAGE_ACCESS_KEY", &key.secret, &key.key));
     }
     let args = [
         "--host",
@@ -74,7 +77,7 @@ pub fn objects(name: &str, it: &Mlflow, scope: &Scope<'_>) -> Vec<Value> {
         args: args
             .iter()
             .map(|arg| (*arg).to_owned())
-            .chain([format!("s3://{}/{}", store.bucket, it.path)])
+            .chain([store.mlflow_url(&it.path)])
             .collect(),
         env,
         ports: PORTS.to_vec(),
@@ -84,6 +87,7 @@ pub fn objects(name: &str, it: &Mlflow, scope: &Scope<'_>) -> Vec<Value> {
         grace: 30,
         ..Pod::default()
     };
+    pod.ask(store);
     pod.make_database(&database);
     let mut all = vec![service(name, &PORTS, scope)];
     all.extend(deployment(name, it.replicas, &it.run, &ABOUT, pod, scope));

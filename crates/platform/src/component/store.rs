@@ -4,7 +4,7 @@ use super::{About, Embedded, Gives};
 
 pub const ABOUT: About = About {
     kind: "object-store",
-    title: "a bucket of S3, or of a server that speaks its protocol",
+    title: "a bucket of S3 or of a server that speaks its protocol, of Google Cloud Storage, or of Azure",
     versions: &[],
     gives: &[Gives::Files],
     user: 0,

@@ -3,6 +3,7 @@
 //! - [`pod`]: pods, and what runs them
 //! - `network`: who reaches whom
 //! - `outside`: what is reached from outside of the cluster
+//! - [`secrets`]: Secrets out of stores and files
 //! - [`tree`]: the objects as files: plain, for kustomize, Argo CD or Flux
 //!
 //! Every object carries the labels of [`LABEL_PLATFORM`] and [`LABEL_ENVIRONMENT`]: what bears them is the platform's, and is removed when the file no longer names it.
@@ -10,6 +11,7 @@
 mod network;
 mod outside;
 pub mod pod;
+pub mod secrets;
 pub mod tree;
 
 use std::collections::BTreeMap;
@@ -19,6 +21,7 @@ use serde_json::{Value, json};
 use crate::component::Gives;
 use crate::spec::components::ObjectStore;
 use crate::spec::{Component, Database, Login, Platform, Security, Spark};
+use crate::taken::Taken;
 
 /// Label: the platform that an object is of.
 pub const LABEL_PLATFORM: &str = "platform.stoke.dev/name";
@@ -38,6 +41,8 @@ pub const SPARK_ACCOUNT: &str = "spark";
 pub struct Scope<'a> {
     pub platform: &'a Platform,
     pub environment: &'a str,
+    /// Files with encrypted Secrets.
+    pub taken: &'a [Taken],
 }
 
 /// A database, and how it is reached.
@@ -125,7 +130,8 @@ impl<'a> Scope<'a> {
                 .chain(component.after().iter().cloned());
             all.map(|other| 1 + depth(scope, &other, left - 1)).max().unwrap_or(0)
         }
-        depth(self, name, self.platform.components.len())
+        // Secrets are there before the first of them.
+        usize::from(self.has_secrets()) + depth(self, name, self.platform.components.len())
     }
 
     /// All components with their waves, in the order in which they start.
@@ -175,11 +181,14 @@ pub fn objects(scope: &Scope<'_>) -> Vec<Value> {
     if needs_spark(scope) {
         all.extend(spark_account(scope));
     }
+    all.extend(secrets::objects(scope));
     for (wave, name) in scope.in_order() {
         all.extend(of_component(scope, name, wave));
     }
+    let external: Vec<String> = scope.external().into_iter().map(|secret| secret.name).collect();
     for object in &mut all {
         own(scope, object);
+        secrets::restart(scope, &external, object);
     }
     all
 }
@@ -236,17 +245,12 @@ fn needs_spark(scope: &Scope<'_>) -> bool {
 /// The service account of drivers: each makes its executors, their Service, ConfigMap and volumes.
 fn spark_account(scope: &Scope<'_>) -> Vec<Value> {
     let mut account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": SPARK_ACCOUNT}});
-    let roles = scope
-        .platform
-        .components
-        .values()
-        .filter_map(|component| match component {
-            Component::ObjectStore(store) => store.role.as_ref(),
-            _ => None,
-        });
-    if let Some(role) = roles.into_iter().next() {
-        account["metadata"]["annotations"] = json!({ROLE: role});
-    }
+    let stores = scope.platform.components.values();
+    let stores = stores.filter_map(|component| match component {
+        Component::ObjectStore(store) => Some(store),
+        _ => None,
+    });
+    acts_for(&mut account, stores);
     let all = [
         "create",
         "get",
@@ -267,20 +271,22 @@ fn spark_account(scope: &Scope<'_>) -> Vec<Value> {
     ]
 }
 
-/// Annotation of service accounts by which Amazon's EKS gives pods a role.
-const ROLE: &str = "eks.amazonaws.com/role-arn";
-
 /// The service account of a component.
 fn account(scope: &Scope<'_>, name: &str, component: &Component) -> Value {
     let mut account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}});
     let stores = component.needs().into_iter().filter(|need| need.wants == Gives::Files);
-    let role = stores
-        .filter_map(|need| scope.store(need.component)?.role.clone())
-        .next();
-    if let Some(role) = role {
-        account["metadata"]["annotations"] = json!({ROLE: role});
-    }
+    acts_for(&mut account, stores.filter_map(|need| scope.store(need.component)));
     account
+}
+
+/// Lets a service account ask stores as someone: of each cloud as the first.
+fn acts_for<'a>(account: &mut Value, stores: impl Iterator<Item = &'a ObjectStore>) {
+    for (key, value) in stores.flat_map(ObjectStore::identity) {
+        let annotations = &mut account["metadata"]["annotations"];
+        if annotations[key].is_null() {
+            annotations[key] = json!(value);
+        }
+    }
 }
 
 /// A monitor of the Prometheus Operator, where a component has metrics.
@@ -302,29 +308,6 @@ pub fn variable(name: &str, value: impl AsRef<str>) -> Value {
 #[must_use]
 pub fn secret_variable(name: &str, secret: &str, key: &str) -> Value {
     json!({"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}})
-}
-
-/// What tells the clients of Amazon's protocol where a store is, and who they are.
-#[must_use]
-pub fn store_variables(store: &ObjectStore) -> Vec<Value> {
-    let mut all = Vec::new();
-    if let Some(keys) = &store.credentials {
-        all.push(secret_variable("AWS_ACCESS_KEY_ID", &keys.secret, &keys.access_key));
-        all.push(secret_variable("AWS_SECRET_ACCESS_KEY", &keys.secret, &keys.secret_key));
-    }
-    if let Some(region) = &store.region {
-        all.push(variable("AWS_REGION", region));
-    }
-    if let Some(endpoint) = &store.endpoint {
-        all.push(variable("AWS_ENDPOINT_URL", endpoint));
-        if endpoint.starts_with("http://") {
-            all.push(variable("AWS_ALLOW_HTTP", "true"));
-        }
-        if !store.path_style {
-            all.push(variable("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "true"));
-        }
-    }
-    all
 }
 
 /// A ConfigMap of files.

@@ -59,28 +59,17 @@ fn used_ports(component: &Component) -> Vec<u16> {
 /// The way to what a component uses.
 fn way(scope: &Scope<'_>, name: &str, used: &Component) -> Value {
     let outside = match used {
-        Component::ObjectStore(store) => Some(endpoint_port(store.endpoint.as_deref())),
-        Component::Postgresql(server) => server.outside.as_ref().map(|outside| outside.port),
+        Component::ObjectStore(store) => Some(store.ports()),
+        Component::Postgresql(server) => server.outside.as_ref().map(|outside| vec![outside.port]),
         _ => None,
     };
     match outside {
         // Names outside of the cluster are not in a NetworkPolicy: the port is.
-        Some(port) => json!({"ports": ports(&[port])}),
+        Some(all) => json!({"ports": ports(&all)}),
         None => {
             json!({"to": [{"podSelector": {"matchLabels": scope.selector(name)}}], "ports": ports(&used_ports(used))})
         }
     }
-}
-
-/// The port of an address such as `http://minio:9000`.
-#[must_use]
-pub fn endpoint_port(endpoint: Option<&str>) -> u16 {
-    let Some((scheme, rest)) = endpoint.and_then(|endpoint| endpoint.split_once("://")) else {
-        return 443;
-    };
-    let host = rest.split('/').next().unwrap_or_default();
-    let given = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    given.unwrap_or(if scheme == "http" { 80 } else { 443 })
 }
 
 fn ports(all: &[u16]) -> Value {

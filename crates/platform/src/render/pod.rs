@@ -5,7 +5,9 @@ use sha2::{Digest, Sha256};
 
 use super::{LABEL_USES, Reached, Scope, secret_variable, variable};
 use crate::component::About;
+use crate::spec::components::ObjectStore;
 use crate::spec::{Resources, Run, Security, Storage};
+use crate::store::volume;
 
 /// Annotation of pods: what their configuration is, so that they start again when it changes.
 const CONFIG: &str = "platform.stoke.dev/config";
@@ -36,6 +38,8 @@ pub struct Pod {
     pub grace: u32,
     /// Which of a component's programs it is, where there are several.
     pub role: &'static str,
+    /// Further labels.
+    pub labels: Vec<(&'static str, &'static str)>,
 }
 
 /// The label of a component's program, where there are several.
@@ -104,6 +108,17 @@ fn pod_security(security: Security, user: i64) -> Value {
 }
 
 impl Pod {
+    /// What a store is asked with: variables, and a file where its login is one.
+    pub fn ask(&mut self, store: &ObjectStore) {
+        self.env.extend(store.variables());
+        self.labels.extend(store.pod_label());
+        if let Some((key, path)) = store.mounted() {
+            self.volumes.push(volume(key));
+            self.mounts
+                .push(json!({"name": "google", "mountPath": path, "readOnly": true}));
+        }
+    }
+
     /// A volume with the files of a ConfigMap at a path.
     pub fn mount_config(&mut self, map: &str, path: &str) {
         self.volumes.push(json!({"name": "config", "configMap": {"name": map}}));
@@ -147,6 +162,9 @@ impl Pod {
         let user = about.user;
         let mut labels = selector(name, self.role, scope);
         labels["app.kubernetes.io/name"] = json!(about.kind);
+        for (key, value) in &self.labels {
+            labels[*key] = json!(value);
+        }
         for used in scope
             .component(name)
             .map(|component| scope.uses(name, component))

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{LABEL_ENVIRONMENT, LABEL_PLATFORM, Scope, WAVE, objects};
+use crate::taken;
 
 /// What makes a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,9 @@ pub fn files(
 ) -> Result<BTreeMap<String, String>, String> {
     let mut all = BTreeMap::new();
     for scope in environments {
+        if form != Form::Flux {
+            decryptable(scope)?;
+        }
         let folder = format!("environments/{}", scope.environment);
         let mut of_file: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for mut object in objects(scope) {
@@ -68,11 +72,32 @@ pub fn files(
                 object["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"] = wave;
             }
             let of = object["metadata"]["labels"]["app.kubernetes.io/instance"].as_str();
-            let file = of.map_or_else(|| "platform.yaml".to_owned(), |name| format!("component-{name}.yaml"));
+            let file = match (of, object["kind"].as_str()) {
+                (Some(name), _) => format!("component-{name}.yaml"),
+                (None, Some("SecretStore" | "ExternalSecret" | "SealedSecret")) => "secrets.yaml".to_owned(),
+                (None, _) => "platform.yaml".to_owned(),
+            };
             of_file.entry(file).or_default().push(object);
         }
+        // As they are written: SOPS signs the whole of a file.
+        let encrypted: Vec<(&str, &str)> = scope
+            .taken
+            .iter()
+            .filter(|file| file.form == taken::Form::Sops)
+            .map(|file| (file.file_name(), file.text.as_str()))
+            .collect();
+        for (name, text) in &encrypted {
+            if of_file.contains_key(*name) {
+                return Err(format!("{name} is the name of a file of the tree too; rename it"));
+            }
+            all.insert(format!("{folder}/{name}"), (*text).to_owned());
+        }
         if form != Form::Plain {
-            let names: Vec<&String> = of_file.keys().collect();
+            let names: Vec<&str> = of_file
+                .keys()
+                .map(String::as_str)
+                .chain(encrypted.iter().map(|(name, _)| *name))
+                .collect();
             let kustomization =
                 json!({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": names});
             all.insert(format!("{folder}/kustomization.yaml"), yaml(&kustomization)?);
@@ -94,6 +119,20 @@ pub fn files(
 }
 
 const NO_REPOSITORY: &str = "what follows the tree must know where it lies";
+
+/// Whether something other than Flux may apply the objects.
+///
+/// # Errors
+/// Where a file of SOPS is among them: nothing else decrypts it.
+pub fn decryptable(scope: &Scope<'_>) -> Result<(), String> {
+    match scope.taken.iter().find(|file| file.form == taken::Form::Sops) {
+        None => Ok(()),
+        Some(file) => Err(format!(
+            "{} is encrypted by SOPS, and is decrypted by Flux alone: as it is, the Secret would have no value that works",
+            file.path
+        )),
+    }
+}
 
 fn below(repository: &Repository, folder: &str) -> String {
     match repository.path.trim_matches('/') {
@@ -120,12 +159,19 @@ fn argo(scope: &Scope<'_>, repository: &Repository, folder: &str) -> Value {
 fn flux(scope: &Scope<'_>, repository: &Repository, folder: &str) -> Vec<Value> {
     let name = format!("{}-{}", scope.platform.name, scope.environment);
     let metadata = json!({"name": name, "namespace": "flux-system", "labels": labels(scope)});
+    let mut kustomization = json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "metadata": metadata, "spec": {
+        "interval": "10m", "path": format!("./{}", below(repository, folder)), "prune": true, "wait": true,
+        "sourceRef": {"kind": "GitRepository", "name": name},
+    }});
+    if decryptable(scope).is_err() {
+        kustomization["spec"]["decryption"] = json!({"provider": "sops"});
+        if let Some(keys) = &scope.platform.secrets.decryption {
+            kustomization["spec"]["decryption"]["secretRef"] = json!({"name": keys});
+        }
+    }
     vec![
         json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "metadata": metadata,
             "spec": {"interval": "1m", "url": repository.url, "ref": {"branch": repository.branch}}}),
-        json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "metadata": metadata, "spec": {
-            "interval": "10m", "path": format!("./{}", below(repository, folder)), "prune": true, "wait": true,
-            "sourceRef": {"kind": "GitRepository", "name": name},
-        }}),
+        kustomization,
     ]
 }

@@ -24,11 +24,11 @@ pub enum Component {
     Celeborn(Celeborn),
 }
 
-/// A bucket of an object store outside of the platform: Amazon S3, or a server that speaks its protocol.
+/// A bucket of an object store outside of the platform: Amazon S3, a server that speaks its protocol, Google's or Azure's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectStore {
-    /// Name of the bucket.
+    /// Name of the bucket; of Azure the container.
     pub bucket: String,
     /// Region of the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,6 +45,51 @@ pub struct ObjectStore {
     /// Role of Amazon's IAM that the service accounts take on, instead of keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// Google Cloud Storage, instead of Amazon's protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub google: Option<Google>,
+    /// Azure Data Lake Storage, instead of Amazon's protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub azure: Option<Azure>,
+}
+
+/// Who asks Google Cloud Storage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Google {
+    /// Id of the project, where the bucket is not of the service account's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Service account of Google's that the pods act for: `NAME@PROJECT.iam.gserviceaccount.com`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<String>,
+    /// Secret with the key file of a service account, instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<SecretKey>,
+}
+
+/// An account of Azure's storage, and who asks it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Azure {
+    /// Name of the storage account.
+    pub account: String,
+    /// The identity that the pods have (workload identity).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<AzureIdentity>,
+    /// Secret with the key of the account, instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<SecretKey>,
+}
+
+/// An identity of Azure's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AzureIdentity {
+    /// Its client id.
+    pub client_id: String,
+    /// The id of its tenant.
+    pub tenant_id: String,
 }
 
 /// A PostgreSQL server with one volume, or one outside of the platform.

@@ -2,12 +2,14 @@
 //!
 //! - [`components`]: the kinds of components and their keys
 //! - `read`: text to types, with places
+//! - [`secrets`]: where Secrets come from
 //! - [`schema`]: the JSON schema, for editors and for reading
 
 pub mod components;
 mod parts;
 mod read;
 pub mod schema;
+pub mod secrets;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +19,8 @@ use serde_json::Value;
 
 pub use components::Component;
 pub use parts::{Amount, Credentials, Database, Login, Outside, Resources, Run, SecretKey, Storage};
-pub use read::{File, read};
+pub use read::{Beside, File, alone, read};
+pub use secrets::Secrets;
 
 /// The name of the file, where none is given.
 pub const FILE: &str = "platform.yaml";
@@ -45,6 +48,9 @@ pub struct Platform {
     /// Whether monitors of the Prometheus Operator are made.
     #[serde(default)]
     pub monitors: bool,
+    /// Where Secrets come from that components and applications name.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub secrets: Secrets,
     /// Kinds of nodes that components are placed on, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub nodes: BTreeMap<String, Nodes>,
@@ -57,6 +63,10 @@ pub struct Platform {
     /// Environments, by name: what differs there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environments: BTreeMap<String, Environment>,
+}
+
+fn is_usual(secrets: &Secrets) -> bool {
+    *secrets == Secrets::default()
 }
 
 /// How pods are kept from harm.
@@ -145,6 +155,9 @@ pub struct Environment {
     /// Whether monitors of the Prometheus Operator are made there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitors: Option<bool>,
+    /// Where Secrets come from there: what is set takes the place of what the file says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<Secrets>,
     /// Components that are left out there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<String>,

@@ -13,11 +13,25 @@ use super::{Platform, schema};
 use crate::check::{Issue, examine};
 use crate::component::CATALOGUE;
 use crate::environment::{Resolved, resolve};
+use crate::taken::Taken;
+
+/// Gives the text of a file beside the platform's.
+pub type Beside<'a> = &'a dyn Fn(&str) -> Result<String, String>;
+
+/// No file is beside it.
+///
+/// # Errors
+/// Always: what cannot be read is not passed over.
+pub fn alone(_: &str) -> Result<String, String> {
+    Err("no file is read beside this one".to_owned())
+}
 
 /// A file that was read and found right.
 #[derive(Clone, Debug)]
 pub struct File {
     pub platform: Platform,
+    /// The files with encrypted Secrets that it names, as it stands or in an environment.
+    pub taken: Vec<Taken>,
     /// What is right and perhaps not meant.
     pub warnings: Vec<Diagnostic>,
 }
@@ -28,7 +42,11 @@ impl File {
     /// # Errors
     /// When there is no such environment.
     pub fn in_environment(&self, environment: Option<&str>) -> Result<Resolved, Box<Diagnostic>> {
-        resolve(&self.platform, environment).map_err(|why| {
+        let resolved = resolve(&self.platform, environment).map(|mut resolved| {
+            resolved.taken = taken_by(&resolved.platform, &self.taken);
+            resolved
+        });
+        resolved.map_err(|why| {
             let names: Vec<&str> = self.platform.environments.keys().map(String::as_str).collect();
             let fix = match environment.and_then(|name| nearest(name, names.iter().copied())) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -40,11 +58,19 @@ impl File {
     }
 }
 
+/// Those of some files that a platform names, in its order.
+fn taken_by(platform: &Platform, all: &[Taken]) -> Vec<Taken> {
+    let names = platform.secrets.files.iter().flatten();
+    names
+        .filter_map(|name| all.iter().find(|taken| taken.path == *name).cloned())
+        .collect()
+}
+
 /// Reads a file and checks it, as it stands and in each of its environments.
 ///
 /// # Errors
 /// Everything that is wrong, each at its place with a fix, in the order of the file.
-pub fn read(source: &Arc<Source>) -> Result<File, Vec<Diagnostic>> {
+pub fn read(source: &Arc<Source>, beside: Beside<'_>) -> Result<File, Vec<Diagnostic>> {
     let (documents, mut complaints) = manifest::read(source);
     let [node] = &documents[..] else {
         if !has_errors(&complaints) {
@@ -55,6 +81,7 @@ pub fn read(source: &Arc<Source>) -> Result<File, Vec<Diagnostic>> {
         return Err(complaints);
     };
     complaints.extend(shape(source, node));
+    complaints.extend(plain_secrets(source, node));
     if has_errors(&complaints) {
         return Err(in_order(complaints));
     }
@@ -66,20 +93,129 @@ pub fn read(source: &Arc<Source>) -> Result<File, Vec<Diagnostic>> {
             return Err(complaints);
         }
     };
-    complaints.extend(meaning(source, node, &platform));
+    let taken = match taken(source, node, beside) {
+        Ok(taken) => taken,
+        Err(found) => {
+            complaints.extend(found);
+            return Err(in_order(complaints));
+        }
+    };
+    complaints.extend(meaning(source, node, &platform, &taken));
     let complaints = in_order(complaints);
     match has_errors(&complaints) {
         true => Err(complaints),
         false => Ok(File {
             platform,
+            taken,
             warnings: complaints,
         }),
+    }
+}
+
+/// The files with encrypted Secrets that are named, each once.
+fn taken(source: &Arc<Source>, node: &Node, beside: Beside<'_>) -> Result<Vec<Taken>, Vec<Diagnostic>> {
+    let environments = node.get("environments").map(Node::entries).unwrap_or_default();
+    let of_environments = environments
+        .iter()
+        .map(|entry| join(&join("environments", &entry.key), "secrets"));
+    let paths: Vec<String> = std::iter::once("secrets".to_owned()).chain(of_environments).collect();
+    let (mut all, mut complaints): (Vec<Taken>, Vec<Diagnostic>) = (Vec::new(), Vec::new());
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        let path = join(&path, "files");
+        for (index, item) in node
+            .lookup(&path)
+            .map(Node::items)
+            .unwrap_or_default()
+            .iter()
+            .enumerate()
+        {
+            let Some(name) = item.as_str().filter(|name| seen.insert((*name).to_owned())) else {
+                continue;
+            };
+            match beside(name) {
+                Err(why) => {
+                    let path = manifest::join_index(&path, index);
+                    let message = format!("`{name}` cannot be read: {why}");
+                    let found = Diagnostic::at(
+                        Severity::Error,
+                        "platform-secret-file",
+                        source,
+                        item.place,
+                        &path,
+                        message,
+                    );
+                    complaints.push(found.with_fix("write the path from the directory of this file"));
+                }
+                Ok(text) => match crate::taken::read(name, &text) {
+                    Ok(taken) => all.push(taken),
+                    Err(found) => complaints.extend(found),
+                },
+            }
+        }
+    }
+    match has_errors(&complaints) {
+        true => Err(complaints),
+        false => Ok(all),
     }
 }
 
 fn in_order(mut complaints: Vec<Diagnostic>) -> Vec<Diagnostic> {
     complaints.sort_by_key(|complaint| (complaint.line, complaint.column));
     complaints
+}
+
+/// Texts that are a secret by their form, whatever key they have.
+fn plain_secrets(source: &Arc<Source>, node: &Node) -> Vec<Diagnostic> {
+    fn walk(path: &str, node: &Node, found: &mut Vec<(String, Place)>) {
+        for entry in node.entries() {
+            walk(&join(path, &entry.key), &entry.value, found);
+        }
+        for (index, item) in node.items().iter().enumerate() {
+            walk(&manifest::join_index(path, index), item, found);
+        }
+        if node.as_str().is_some_and(looks_secret) {
+            found.push((path.to_owned(), node.place));
+        }
+    }
+    let mut found = Vec::new();
+    walk("", node, &mut found);
+    found
+        .into_iter()
+        .map(|(path, place)| {
+            let message = "a secret stands here in plain".to_owned();
+            let found = Diagnostic::at(Severity::Error, "platform-secret", source, place, &path, message);
+            let key = match parse_path(&path).pop() {
+                Some(Step::Key(key)) => key,
+                _ => "it".to_owned(),
+            };
+            plain_secret(found, &key)
+        })
+        .collect()
+}
+
+/// Whether a text has a form that secrets have: a key of AWS, a token of Vault or GitHub, a private key, a password in an address, a key of Azure's storage.
+fn looks_secret(text: &str) -> bool {
+    let upper = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    };
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "._-+/=".contains(c)));
+    let is_word = words.into_iter().any(|word| {
+        let aws = word.len() == 20 && ["AKIA", "ASIA"].iter().any(|start| word.starts_with(start)) && upper(word);
+        let token = ["hvs.", "hvb.", "ghp_", "github_pat_", "glpat-", "xoxb-"]
+            .iter()
+            .any(|start| word.strip_prefix(start).is_some_and(|rest| rest.len() >= 16));
+        let jwt = word.starts_with("eyJ") && word.matches('.').count() == 2 && word.len() > 40;
+        let azure = word.len() == 88 && word.ends_with("==");
+        aws || token || jwt || azure
+    });
+    let in_address = text.split_once("://").is_some_and(|(_, rest)| {
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let login = authority.rsplit_once('@').and_then(|(login, _)| login.split_once(':'));
+        login.is_some_and(|(_, password)| !password.is_empty() && !password.starts_with('$'))
+    });
+    is_word || in_address || text.contains("PRIVATE KEY-----")
 }
 
 /// Keys, types and words, against the schemas.
@@ -351,13 +487,16 @@ fn renamed(path: &str, to: &str, value: Value) -> Option<Value> {
 }
 
 /// What the values mean together, as the file stands and in each environment.
-fn meaning(source: &Arc<Source>, node: &Node, platform: &Platform) -> Vec<Diagnostic> {
+fn meaning(source: &Arc<Source>, node: &Node, platform: &Platform, taken: &[Taken]) -> Vec<Diagnostic> {
     let mut all = Vec::new();
     let mut seen = BTreeSet::new();
     let names = std::iter::once(None).chain(platform.environments.keys().map(|name| Some(name.as_str())));
     for environment in names {
         let resolved = match resolve(platform, environment) {
-            Ok(resolved) => resolved,
+            Ok(mut resolved) => {
+                resolved.taken = taken_by(&resolved.platform, taken);
+                resolved
+            }
             Err(why) => {
                 let path = environment.map_or_else(String::new, |name| join("environments", name));
                 let found = Diagnostic::at(

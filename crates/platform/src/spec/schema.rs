@@ -14,7 +14,7 @@ use super::components::{
 use crate::component::CATALOGUE;
 
 /// Keys of components that an environment may set: sizes, places, addresses and configuration. What runs and what belongs together is the same everywhere.
-pub const OVERLAID: [&str; 20] = [
+pub const OVERLAID: [&str; 22] = [
     "resources",
     "nodes",
     "storage",
@@ -31,6 +31,8 @@ pub const OVERLAID: [&str; 20] = [
     "pathStyle",
     "credentials",
     "role",
+    "google",
+    "azure",
     "server",
     "executors",
     "sparkConf",

@@ -106,6 +106,7 @@ pub fn wired(scope: &Scope<'_>, document: &Document) -> Result<Value, Vec<Diagno
         return Ok(object);
     };
     conf(spec, spark, &given.conf);
+    added(spec, "jars", &given.jars);
     packages(spec, &given.packages);
     let first = if document.kind == "SparkConnect" {
         "server"
@@ -115,6 +116,15 @@ pub fn wired(scope: &Scope<'_>, document: &Document) -> Result<Value, Vec<Diagno
     for side in [first, "executor"] {
         let side_spec = &mut spec[side];
         add_env(side_spec, &given.env);
+        for secret in &given.secrets {
+            let there = side_spec["secrets"].as_array().cloned().unwrap_or_default();
+            if !there.contains(secret) {
+                side_spec["secrets"] = there.into_iter().chain([secret.clone()]).collect();
+            }
+        }
+        for (key, value) in &given.labels {
+            side_spec["labels"][key] = json!(value);
+        }
         for used in &given.uses {
             side_spec["labels"][format!("{LABEL_USES}{used}")] = json!("true");
         }
@@ -229,6 +239,16 @@ fn packages(spec: &mut Value, given: &[String]) {
         }
     }
     spec["deps"]["packages"] = json!(all);
+}
+
+/// Entries of a list of dependencies that are not there.
+fn added(spec: &mut Value, key: &str, given: &[String]) {
+    for entry in given {
+        let there = spec["deps"][key].as_array().cloned().unwrap_or_default();
+        if !there.iter().any(|known| known == entry.as_str()) {
+            spec["deps"][key] = there.into_iter().chain([json!(entry)]).collect();
+        }
+    }
 }
 
 fn add_env(side: &mut Value, env: &[Value]) {

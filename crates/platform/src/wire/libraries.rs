@@ -12,7 +12,12 @@ pub enum Library {
     Iceberg,
     /// Amazon's client for Iceberg's own files.
     IcebergAws,
+    /// Google's client for them.
+    IcebergGcp,
+    /// Azure's client for them.
+    IcebergAzure,
     HadoopAws,
+    HadoopAzure,
     Kafka,
     Celeborn,
     /// The server of Spark Connect, which Spark has built in from 4.0 on.
@@ -84,6 +89,22 @@ pub fn fitting(library: Library, spark: &Spark) -> Result<String, (String, Strin
             iceberg()?
         )),
         Library::IcebergAws => Ok(format!("org.apache.iceberg:iceberg-aws-bundle:{}", iceberg()?)),
+        // The classes that use them are in the runtime; these bundles were not published with every release.
+        Library::IcebergGcp => Ok(format!(
+            "org.apache.iceberg:iceberg-gcp-bundle:{}",
+            match iceberg()? {
+                "1.12.0" => "1.11.0",
+                _ => "1.10.0",
+            }
+        )),
+        Library::IcebergAzure => {
+            iceberg()?;
+            Ok("org.apache.iceberg:iceberg-azure-bundle:1.10.0".into())
+        }
+        Library::HadoopAzure => Ok(format!(
+            "org.apache.hadoop:hadoop-azure:{}",
+            distribution::nearest(&spark.version).hadoop
+        )),
         Library::HadoopAws => Ok(format!(
             "org.apache.hadoop:hadoop-aws:{}",
             distribution::nearest(&spark.version).hadoop

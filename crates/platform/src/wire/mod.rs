@@ -10,12 +10,14 @@ mod libraries;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use stoke_model::distribution;
 
 use crate::component::{self, Gives};
-use crate::render::{Scope, store_variables, variable};
-use crate::spec::components::{HiveMetastore, SparkConnect, Tables};
+use crate::render::{Scope, variable};
+use crate::spec::components::{HiveMetastore, ObjectStore, SparkConnect, Tables};
 use crate::spec::{Component, Spark};
+use crate::store::Cloud;
 
 pub use libraries::{Library, connect_release, fitting};
 
@@ -65,6 +67,12 @@ pub struct Wired {
     pub conf: BTreeMap<String, String>,
     /// Maven coordinates.
     pub packages: Vec<String>,
+    /// Addresses of jars: those that work with all they need in them only.
+    pub jars: Vec<String>,
+    /// Secrets that driver and executors mount, as an application names them.
+    pub secrets: Vec<Value>,
+    /// Labels of driver and executors.
+    pub labels: BTreeMap<String, String>,
     /// Variables of driver and executors.
     pub env: Vec<Value>,
     /// Components that are spoken to: pods carry a label for each, which lets them in.
@@ -84,12 +92,23 @@ pub struct Clash {
 const EXTENSIONS: &str = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions";
 const ICEBERG_CATALOG: &str = "org.apache.iceberg.spark.SparkCatalog";
 
+/// The connector of Google Cloud Storage with all that it needs in it, under names of its own: by its coordinates alone it would meet Spark's older Guava.
+pub const GCS_CONNECTOR: &str = "https://repo1.maven.org/maven2/com/google/cloud/bigdataoss/gcs-connector/hadoop3-2.2.22/gcs-connector-hadoop3-2.2.22-shaded.jar";
+/// The first Hadoop with HADOOP-18610.
+const AZURE_IDENTITY: &str = "3.4.1";
+
+/// Whether a version is before another.
+fn is_before(version: &str, other: &str) -> bool {
+    let numbers = |text: &str| -> Vec<u32> { text.split('.').map(|part| part.parse().unwrap_or(0)).collect() };
+    numbers(version) < numbers(other)
+}
+
 struct Work<'a> {
     scope: Scope<'a>,
     spark: &'a Spark,
     wired: Wired,
-    /// The store whose keys the variables hold.
-    keys_of: Option<String>,
+    /// Stores that are asked, by their names.
+    asked: Vec<String>,
     clashes: Vec<Clash>,
 }
 
@@ -102,7 +121,7 @@ pub fn wire(scope: &Scope<'_>, spark: &Spark, wants: &Wants) -> Result<Wired, Ve
         scope: *scope,
         spark,
         wired: Wired::default(),
-        keys_of: None,
+        asked: Vec::new(),
         clashes: Vec::new(),
     };
     if wants.serves && spark.version.starts_with("3.") {
@@ -111,7 +130,7 @@ pub fn wire(scope: &Scope<'_>, spark: &Spark, wants: &Wants) -> Result<Wired, Ve
     for (key, name, _) in wants.all() {
         work.wired.uses.insert(name.to_owned());
         match scope.component(name) {
-            Some(Component::Nessie(nessie)) => work.nessie(name, &nessie.store),
+            Some(Component::Nessie(nessie)) => work.nessie(key, name, &nessie.store),
             Some(Component::HiveMetastore(hive)) => work.hive(name, hive),
             Some(Component::Celeborn(_)) => work.celeborn(key, name),
             Some(Component::ObjectStore(_)) => work.files(key, name),
@@ -148,7 +167,7 @@ impl Work<'_> {
         }
     }
 
-    fn nessie(&mut self, name: &str, store: &str) {
+    fn nessie(&mut self, key: &'static str, name: &str, store: &str) {
         let catalog = format!("spark.sql.catalog.{name}");
         let uri = format!("http://{}:19120/iceberg", self.scope.host(name));
         self.set(&catalog, ICEBERG_CATALOG);
@@ -158,7 +177,23 @@ impl Work<'_> {
         self.set("spark.sql.extensions", EXTENSIONS);
         self.set("spark.sql.defaultCatalog", name);
         self.take("catalog", Library::Iceberg);
-        self.take("catalog", Library::IcebergAws);
+        match self.scope.store(store).map(ObjectStore::cloud) {
+            None | Some(Cloud::S3) => self.take("catalog", Library::IcebergAws),
+            Some(Cloud::Google(_)) => self.take("catalog", Library::IcebergGcp),
+            Some(Cloud::Azure(azure)) => {
+                if azure.key.is_some() {
+                    self.clashes.push(Clash {
+                        code: "platform-store",
+                        key,
+                        message: format!(
+                            "Iceberg's client of Azure takes the key of an account as plain configuration only, and `{store}` has it in a Secret"
+                        ),
+                        fix: format!("write `identity` instead of `key` in `components.{store}.azure`, or use a catalog of kind `hive-metastore`"),
+                    });
+                }
+                self.take("catalog", Library::IcebergAzure);
+            }
+        }
         self.keys("catalog", store);
     }
 
@@ -175,12 +210,8 @@ impl Work<'_> {
             });
         }
         let uri = format!("thrift://{}:{}", self.scope.host(name), component::hive_port());
-        let bucket = self
-            .scope
-            .store(&hive.store)
-            .map(|store| store.bucket.clone())
-            .unwrap_or_default();
-        let warehouse = format!("s3a://{bucket}/{}", hive.path);
+        let store = self.scope.store(&hive.store);
+        let warehouse = store.map(|store| store.hadoop_url(&hive.path)).unwrap_or_default();
         match hive.tables {
             Tables::Hive => {
                 self.set("spark.sql.catalogImplementation", "hive");
@@ -239,57 +270,86 @@ impl Work<'_> {
         );
     }
 
-    /// Files through S3A.
+    /// Files through Hadoop.
     fn files(&mut self, key: &'static str, name: &str) {
         let Some(store) = self.scope.store(name) else {
             return;
         };
-        self.take(key, Library::HadoopAws);
-        let of_bucket = |key: &str| format!("spark.hadoop.fs.s3a.bucket.{}.{key}", store.bucket);
-        if let Some(endpoint) = &store.endpoint {
-            self.set(of_bucket("endpoint"), endpoint);
+        match store.cloud() {
+            Cloud::S3 => self.take(key, Library::HadoopAws),
+            Cloud::Google(_) => {
+                if !self.wired.jars.iter().any(|jar| jar == GCS_CONNECTOR) {
+                    self.wired.jars.push(GCS_CONNECTOR.to_owned());
+                }
+            }
+            Cloud::Azure(azure) => {
+                let hadoop = distribution::nearest(&self.spark.version).hadoop;
+                if azure.identity.is_some() && is_before(hadoop, AZURE_IDENTITY) {
+                    self.clashes.push(Clash {
+                        code: "platform-versions",
+                        key,
+                        message: format!(
+                            "`{name}` is asked with an identity of Azure, which Hadoop knows from {AZURE_IDENTITY} on, and Spark {} has Hadoop {hadoop}",
+                            self.spark.version
+                        ),
+                        fix: format!("use a Spark of 4.0 or later, or write `key` instead of `identity` in `components.{name}.azure`"),
+                    });
+                }
+                self.take(key, Library::HadoopAzure);
+            }
         }
-        if let Some(region) = &store.region {
-            self.set(of_bucket("endpoint.region"), region);
+        for (key, value) in store.hadoop() {
+            self.set(format!("spark.hadoop.{key}"), value);
         }
-        self.set(of_bucket("path.style.access"), store.path_style.to_string());
         self.keys(key, name);
     }
 
-    /// The keys of a store, as variables: there is one pair of them in a pod.
+    /// The login of a store: of each cloud there is one in a pod.
     fn keys(&mut self, key: &'static str, name: &str) {
         self.wired.uses.insert(name.to_owned());
         let Some(store) = self.scope.store(name) else {
             return;
         };
-        match &self.keys_of {
-            None => {
-                self.wired.env = store_variables(store);
-                self.keys_of = Some(name.to_owned());
-            }
-            Some(first) => {
-                let same = self
-                    .scope
-                    .store(first)
-                    .is_some_and(|first| first.credentials == store.credentials && first.role == store.role);
-                if !same {
-                    self.clashes.push(Clash {
-                        code: "platform-two-keys",
-                        key,
-                        message: format!("files of `{first}` and of `{name}` are wanted with different credentials, and a pod has one pair of them"),
-                        fix: format!("give both stores the same `credentials`, or use one of `{first}` and `{name}`"),
-                    });
-                }
+        if self.asked.iter().any(|asked| asked == name) {
+            return;
+        }
+        let other = self
+            .asked
+            .iter()
+            .find(|other| self.scope.store(other).is_some_and(|other| !other.is_asked_like(store)));
+        if let Some(first) = other {
+            self.clashes.push(Clash {
+                code: "platform-two-keys",
+                key,
+                message: format!("files of `{first}` and of `{name}` are wanted with different credentials, and a pod has one pair of them"),
+                fix: format!("give both stores the same `credentials`, or use one of `{first}` and `{name}`"),
+            });
+            return;
+        }
+        for variable in store.variables() {
+            if !self.wired.env.iter().any(|there| there["name"] == variable["name"]) {
+                self.wired.env.push(variable);
             }
         }
+        if let Some((file, path)) = store.mounted() {
+            let secret = json!({"name": file.secret, "path": path, "secretType": "Generic"});
+            if !self.wired.secrets.contains(&secret) {
+                self.wired.secrets.push(secret);
+            }
+        }
+        let label = store.pod_label();
+        self.wired
+            .labels
+            .extend(label.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        self.asked.push(name.to_owned());
     }
 
     fn history(&mut self, key: &'static str, store: &str, path: &str) {
-        let Some(bucket) = self.scope.store(store).map(|store| &store.bucket) else {
+        let Some(directory) = self.scope.store(store).map(|store| store.hadoop_url(path)) else {
             return;
         };
         self.set("spark.eventLog.enabled", "true");
-        self.set("spark.eventLog.dir", format!("s3a://{bucket}/{path}"));
+        self.set("spark.eventLog.dir", directory);
         self.set("spark.eventLog.rolling.enabled", "true");
         self.files(key, store);
     }

@@ -1,10 +1,12 @@
 //! `platform.yaml` as a whole: mistakes at their lines, objects that are valid everywhere, keys that all have an effect.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod external;
 mod mistakes;
 mod mutations;
 mod plans;
 mod probes;
+mod stores;
 mod trees;
 mod valid;
 mod wiring;
@@ -15,8 +17,19 @@ use stoke_platform::spec::{self, File};
 
 pub const FULL: &str = include_str!("full.yaml");
 
+/// Files beside the one that is read.
+fn beside(name: &str) -> Result<String, String> {
+    match name {
+        "sealed.yaml" => Ok(include_str!("sealed.yaml").to_owned()),
+        "prod/sealed.yaml" => Ok(include_str!("sealed.yaml").replace("whole", "whole-prod")),
+        "bound.yaml" => Ok(include_str!("sealed.yaml").replace("cluster-wide", "managed")),
+        "login.sops.yaml" => Ok(include_str!("login.sops.yaml").to_owned()),
+        _ => Err("No such file or directory".to_owned()),
+    }
+}
+
 pub fn read(text: &str) -> Result<File, Vec<Diagnostic>> {
-    spec::read(&Source::new("platform.yaml", text))
+    spec::read(&Source::new("platform.yaml", text), &beside)
 }
 
 /// A file that is right.

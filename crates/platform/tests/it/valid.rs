@@ -81,7 +81,10 @@ fn objects_are_valid_in_every_release_and_admitted() {
     }
     println!("{judged} judgements, {pods} pods, kinds {kinds:?}, of others {foreign:?}");
     assert!(judged > 10_000 && pods > 300, "{judged} {pods}");
-    assert_eq!(foreign.into_iter().collect::<Vec<_>>(), ["PodMonitor", "Route"]);
+    assert_eq!(
+        foreign.into_iter().collect::<Vec<_>>(),
+        ["ExternalSecret", "PodMonitor", "Route", "SealedSecret", "SecretStore"]
+    );
 }
 
 #[test]

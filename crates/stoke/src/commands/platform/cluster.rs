@@ -61,6 +61,12 @@ impl Cluster {
                 "sparkoperator.k8s.io" => "`stoke operator install` installs its definition, and the operator",
                 "monitoring.coreos.com" => "install the Prometheus Operator, or write `monitors: false`",
                 "route.openshift.io" => "use the security profile `restricted` on clusters other than OpenShift",
+                "external-secrets.io" => {
+                    "install the External Secrets Operator (1.0 or later), or write `secrets: {from: made}` in this environment"
+                }
+                "bitnami.com" => {
+                    "install the controller of Sealed Secrets, or leave the file out in this environment: `secrets: {files: []}`"
+                }
                 _ => "install what serves this kind",
             };
             let message = format!("the cluster does not serve {kind} of {version}");

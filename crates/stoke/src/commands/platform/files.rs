@@ -13,7 +13,7 @@ use stoke_platform::render::{Scope, objects};
 use stoke_platform::spec::{BEGIN, FILE, schema};
 use stoke_platform::wire::application;
 
-use super::{Given, InEnvironment, in_environment, own_store, refused};
+use super::{Given, InEnvironment, decryptable, in_environment, own_store, refused};
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, table};
@@ -164,6 +164,7 @@ enum Which {
 pub fn render(arguments: &Render, context: &mut Context) -> Outcome<u8> {
     let Some(to) = &arguments.to else {
         let resolved = arguments.wanted.resolve(context)?;
+        decryptable(&resolved)?;
         let all = objects(&resolved.scope());
         match context.terminal.format() {
             Format::Json => context
@@ -194,6 +195,9 @@ pub fn render(arguments: &Render, context: &mut Context) -> Outcome<u8> {
         .into_iter()
         .map(|name| in_environment(&file, name))
         .collect::<Outcome<_>>()?;
+    if arguments.form != Which::Flux {
+        resolved.iter().try_for_each(decryptable)?;
+    }
     let scopes: Vec<Scope<'_>> = resolved.iter().map(Resolved::scope).collect();
     let form = match arguments.form {
         Which::Plain => Form::Plain,

@@ -22,6 +22,7 @@ use stoke_laptop::session::{self, Place};
 use stoke_model::units::people::counted;
 use stoke_platform::environment::Resolved;
 use stoke_platform::local::{self, OwnStore};
+use stoke_platform::render::tree;
 use stoke_platform::spec::{self, FILE, File};
 
 use crate::cli::Context;
@@ -118,7 +119,9 @@ impl Given {
             Failure::input("stoke::platform::unreadable", format!("{name}: {error}"))
                 .fix("name the file with --file; `stoke platform init` writes one to begin with")
         })?;
-        spec::read(&Source::new(&name, &text)).map_err(|found| refused(&name, &found, context))
+        let directory = self.file.parent().unwrap_or(std::path::Path::new("")).to_owned();
+        let beside = |name: &str| std::fs::read_to_string(directory.join(name)).map_err(|error| error.to_string());
+        spec::read(&Source::new(&name, &text), &beside).map_err(|found| refused(&name, &found, context))
     }
 }
 
@@ -152,6 +155,14 @@ fn in_environment(file: &File, environment: Option<&str>) -> Outcome<Resolved> {
         .map_err(|diagnostic| Failure { diagnostic, exit: 2 })
 }
 
+/// Refuses files that only Flux decrypts.
+fn decryptable(resolved: &Resolved) -> Outcome<()> {
+    tree::decryptable(&resolved.scope()).map_err(|why| {
+        Failure::input("stoke::platform::sops", why)
+            .fix("`stoke platform render --as flux` writes a tree with it; for others make the Secret out of a SealedSecret or a store of `secrets`")
+    })
+}
+
 /// The embedded cluster's object store.
 async fn own_store(home: &Home) -> Outcome<OwnStore> {
     let endpoint = object_store::endpoint(&home.default_cluster()).await.ok_or_else(|| {
@@ -171,6 +182,7 @@ impl Placed {
     /// The file as it is in the environment, and a client of the cluster.
     async fn open(&self, context: &mut Context) -> Outcome<(Resolved, kube::Client)> {
         let mut resolved = self.wanted.resolve(context)?;
+        decryptable(&resolved)?;
         let target = session::Target {
             context: self.context.clone(),
             namespace: None,

@@ -28,7 +28,7 @@ use stoke_platform::spec::File;
 
 use super::apply::{Done, How, carry_out, refuse_foreign};
 use super::cluster::{Cluster, Look};
-use super::{Given, down, in_environment, own_store};
+use super::{Given, decryptable, down, in_environment, own_store};
 use crate::cli::{Context, Size};
 use crate::commands::up;
 use crate::failure::{Failure, Outcome};
@@ -82,6 +82,7 @@ pub async fn run(mut arguments: Arguments, context: &mut Context) -> Outcome<u8>
         context.terminal.note(warning.render());
     }
     let mut resolved = in_environment(&file, environment(&file, arguments.environment.as_deref()))?;
+    decryptable(&resolved)?;
     let wanted = objects(&resolved.scope());
     can_run(&resolved.scope())?;
     let ready = up::prepare(&arguments.cluster, context).await?;
