@@ -43,7 +43,7 @@ def tar(entries, level=6):
 
 
 def tarball(about, here, out):
-    root = f"stoke-{about.version}-{about.machine}-linux"
+    root = f"stoke-{about.version}-{about.machine}-{about.system}"
     files = [(f"{root}/", 0o755, None), (f"{root}/stoke", 0o755, about.file.read_bytes())]
     files += [(f"{root}/{name}", 0o644, (here / name).read_bytes()) for name in ("LICENSE", "README.md", "CHANGELOG.md")]
     path = out / f"{root}.tar.gz"

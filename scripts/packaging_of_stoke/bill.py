@@ -57,7 +57,7 @@ def write(about, here, out, date):
     }
     content = json.dumps(document, sort_keys=True)
     document["serialNumber"] = f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, content)}"
-    path = out / f"stoke-{about.version}-{about.machine}-linux.cdx.json"
+    path = out / f"stoke-{about.version}-{about.machine}-{about.system}.cdx.json"
     path.write_text(json.dumps(document, indent=1) + "\n")
     return path
 

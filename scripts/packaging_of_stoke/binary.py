@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -23,37 +24,82 @@ class About:
     libraries: list[str]
 
     @property
+    def system(self):
+        """In names of files."""
+        return "linux-gnu" if self.glibc else "linux"
+
+    @property
     def needs(self):
         return f"glibc {self.glibc} or newer" if self.glibc else "static, any Linux"
 
 
-def prepare(here, given, work):
+def prepare(here, given, work, libc):
     """A stripped copy of the binary."""
-    file = given.resolve() if given else build(here)
+    file = given.resolve() if given else build(here, work, libc)
     copy = work / "stoke"
     subprocess.run(["strip", "-o", copy, file], check=True)
     copy.chmod(0o755)
     return copy
 
 
-def build(here):
+def build(here, work, libc):
     machine = os.uname().machine
-    static = f"{machine}-unknown-linux-musl"
-    there = subprocess.run(["rustup", "target", "list", "--installed"], capture_output=True, text=True, cwd=here)
-    target = static if there.returncode == 0 and static in there.stdout.split() else f"{machine}-unknown-linux-gnu"
-    if target != static:
-        print(f"the target {static} is not installed: the binary needs a C library", file=sys.stderr)
+    target, compiler = choose(machine, here, work, libc)
     environment = dict(os.environ)
     # Paths of this machine are in no message of a panic.
     environment["CARGO_ENCODED_RUSTFLAGS"] = "\x1f".join(
         [f"--remap-path-prefix={here}=/stoke", f"--remap-path-prefix={os.environ.get('CARGO_HOME', os.path.expanduser('~/.cargo'))}=/cargo"]
     )
-    if target == static:
-        environment[f"CC_{machine}_unknown_linux_musl"] = "musl-gcc"
-    command = ["cargo", "build", "--profile", "dist", "--locked", "-p", "stoke", "--target", target]
+    if compiler:
+        environment[f"CC_{target.replace('-', '_')}"] = compiler
+    profile = os.environ.get("STOKE_PACKAGE_PROFILE", "dist")
+    command = ["cargo", "build", "--profile", profile, "--locked", "-p", "stoke", "--target", target]
     subprocess.run(command, check=True, cwd=here, env=environment)
     directory = environment.get("CARGO_TARGET_DIR", here / "target")
-    return pathlib.Path(directory) / target / "dist" / "stoke"
+    return pathlib.Path(directory) / target / {"dev": "debug"}.get(profile, profile) / "stoke"
+
+
+def choose(machine, here, work, libc):
+    """The target, and the C compiler for it where it is another than this machine's. Static where that can be built: a binary of glibc runs on no older machine and on none of musl."""
+    musl, gnu = f"{machine}-unknown-linux-musl", f"{machine}-unknown-linux-gnu"
+    if libc == "gnu":
+        return gnu, None
+    installed = subprocess.run(["rustup", "target", "list", "--installed"], capture_output=True, text=True, cwd=here)
+    if installed.returncode != 0 or musl not in installed.stdout.split():
+        missing = f"the target {musl} is not installed: `rustup target add {musl}`"
+    elif compiler := musl_gcc(machine, musl, work):
+        return musl, compiler
+    else:
+        missing = (
+            "there is no C compiler for musl: `apt-get install musl-tools`; or, with nothing installed, `apt-get download musl-dev musl-tools`, "
+            "`dpkg -x FILE DIR` for both, and STOKE_MUSL=DIR"
+        )
+    if libc == "musl":
+        sys.exit(f"no static binary: {missing}")
+    print(f"the binary needs the C library of this machine or a newer one: {missing}", file=sys.stderr)
+    return gnu, None
+
+
+def musl_gcc(machine, target, work):
+    """What compiles C for musl: what is named as for every build by Cargo, that of an unpacked package, or that of the machine."""
+    named = os.environ.get(f"CC_{target.replace('-', '_')}")
+    if named:
+        return named
+    unpacked = os.environ.get("STOKE_MUSL")
+    if not unpacked:
+        return shutil.which("musl-gcc")
+    root = pathlib.Path(unpacked).resolve()
+    headers, libraries = (root / "usr" / directory / f"{machine}-linux-musl" for directory in ("include", "lib"))
+    specs = libraries / "musl-gcc.specs"
+    if not (headers / "stdio.h").is_file() or not specs.is_file():
+        sys.exit(f"STOKE_MUSL={unpacked}: it does not hold the unpacked packages musl-dev and musl-tools")
+    # What the package installs has absolute paths.
+    text = specs.read_text().replace(f"/usr/include/{machine}-linux-musl", str(headers)).replace(f"/usr/lib/{machine}-linux-musl", str(libraries))
+    (work / "musl-gcc.specs").write_text(text)
+    wrapper = work / "musl-gcc"
+    wrapper.write_text(f'#!/bin/sh\nexec "${{REALGCC:-gcc}}" "$@" -specs "{work}/musl-gcc.specs"\n')
+    wrapper.chmod(0o755)
+    return str(wrapper)
 
 
 def look(file, here):

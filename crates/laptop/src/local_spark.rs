@@ -107,6 +107,40 @@ pub fn write_properties(file: &Path, properties: &BTreeMap<String, String>) -> s
     std::fs::write(file, properties::store(properties, []))
 }
 
+/// Writes what Spark's libraries need to know of this machine into a directory of its configuration. It runs outside of a container here, where snappy-java takes a machine that has musl
+/// installed beside its own C library for one of musl, and loads the library for that: the other one is named.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn configure(spark: &AtHand, conf: &Path) -> std::io::Result<()> {
+    match stoke_sandbox::has_foreign_loader() {
+        true => name_snappy(&spark.runtime.spark_home.join("jars"), conf),
+        false => Ok(()),
+    }
+}
+
+/// Takes snappy's library for glibc out of its jar, and names it where snappy-java looks first: `org-xerial-snappy.properties` of its class path. A Spark without that jar needs nothing.
+fn name_snappy(jars: &Path, conf: &Path) -> std::io::Result<()> {
+    let is_snappy = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("snappy-java-") && name.ends_with(".jar")
+    };
+    let mut jars = std::fs::read_dir(jars)?.flatten().map(|entry| entry.path());
+    let Some(jar) = jars.find(is_snappy) else { return Ok(()) };
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(jar)?)?;
+    let library = format!("org/xerial/snappy/native/Linux/{}/{SNAPPY}", std::env::consts::ARCH);
+    // One that is not made for this machine is looked for by snappy-java, as ever.
+    let Ok(mut entry) = archive.by_name(&library) else {
+        return Ok(());
+    };
+    std::io::copy(&mut entry, &mut std::fs::File::create(conf.join(SNAPPY))?)?;
+    let properties = format!("org.xerial.snappy.lib.path={}\n", conf.display());
+    std::fs::write(conf.join("org-xerial-snappy.properties"), properties)
+}
+
+/// The library of snappy-java.
+const SNAPPY: &str = "libsnappyjava.so";
+
 /// `spark-submit` with properties and nothing of the user's own settings; the program and its arguments are still to come.
 pub fn submit(spark: &AtHand, master: &str, properties: &Path, conf: &Path) -> Command {
     let mut command = Command::new(spark.runtime.spark_home.join("bin/spark-submit"));

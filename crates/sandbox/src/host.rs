@@ -16,6 +16,9 @@ const SYSTEM: [&str; 8] = [
     "/nix/store",
 ];
 
+/// Where loaders are looked for.
+const LIBRARIES: &str = "/lib";
+
 /// The part of `/etc` that programs need and that says nothing about the machine's users.
 const ETC: [&str; 30] = [
     "alternatives",
@@ -53,8 +56,11 @@ const ETC: [&str; 30] = [
 /// The mounts that make the host's programs, libraries, devices and curated `/etc` visible, read-only.
 pub fn system_mounts() -> Vec<Mount> {
     let mut mounts = Vec::new();
-    for path in SYSTEM {
-        push_as_is(&mut mounts, Path::new(path));
+    for path in SYSTEM.map(Path::new) {
+        match path == Path::new(LIBRARIES) && has_foreign_loader() {
+            true => push_entries(&mut mounts, path, path),
+            false => push_as_is(&mut mounts, path),
+        }
     }
     for name in ETC {
         let path = Path::new("/etc").join(name);
@@ -134,6 +140,85 @@ pub fn account_files(user: u32, group: u32, home: &str) -> Vec<Mount> {
     vec![Mount::file("/etc/passwd", passwd), Mount::file("/etc/group", groups)]
 }
 
+/// Whether this machine of another C library has musl installed too, for programs of that C library. Some see its loader in `/lib` and take the machine for one of musl: snappy-java
+/// 1.1.10 does, and loads a library that the JVM of this machine cannot. Images of Spark have no such loader, so containers do not see it.
+#[must_use]
+pub fn has_foreign_loader() -> bool {
+    let own = interpreter(Path::new("/bin/sh"));
+    own.is_some_and(|loader| !is_loader_of_musl(&loader)) && has_loader_of_musl(Path::new(LIBRARIES))
+}
+
+fn is_loader_of_musl(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().starts_with("ld-musl-")
+}
+
+fn has_loader_of_musl(directory: &Path) -> bool {
+    let mut entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.any(|entry| is_loader_of_musl(&entry.path()))
+}
+
+/// Shows the entries of the host's `directory` at `path` one by one, without loaders of musl.
+fn push_entries(mounts: &mut Vec<Mount>, directory: &Path, path: &Path) {
+    // Merged `/usr`: entries lead to where they are.
+    let leads_to = directory.is_symlink().then(|| directory.canonicalize().ok()).flatten();
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|entry| !is_loader_of_musl(entry))
+        .collect();
+    entries.sort();
+    for entry in entries {
+        let Some(name) = entry.file_name() else { continue };
+        let link = match &leads_to {
+            Some(to) => Some(to.join(name)),
+            None => std::fs::read_link(&entry).ok(),
+        };
+        mounts.push(match link {
+            Some(to) => Mount {
+                target: path.join(name),
+                source: Source::Symlink(to),
+                read_only: true,
+            },
+            None => Mount::bind(&entry, path.join(name), true),
+        });
+    }
+}
+
+/// The loader that a program asks for (ELF, 64 bits, little-endian: `PT_INTERP`); none for what has none or is something else.
+fn interpreter(program: &Path) -> Option<PathBuf> {
+    let file = std::fs::File::open(program).ok()?;
+    let read = |at: u64, size: usize| {
+        let mut bytes = vec![0; size];
+        std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, at).ok()?;
+        Some(bytes)
+    };
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+    let header = read(0, 64)?;
+    if !header.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let (table, size, count) = (
+        number(&header[32..40]),
+        number(&header[54..56]),
+        number(&header[56..58]),
+    );
+    for index in 0..count {
+        let entry = read(table.checked_add(index * size)?, 56)?;
+        if number(&entry[..4]) == 3 {
+            let text = read(
+                number(&entry[8..16]),
+                usize::try_from(number(&entry[32..40]).min(4096)).ok()?,
+            )?;
+            let text = text.split(|byte| *byte == 0).next()?;
+            return Some(PathBuf::from(String::from_utf8_lossy(text).into_owned()));
+        }
+    }
+    None
+}
+
 /// Shows `path` as it is on the host: a link as a link, a directory as a directory, nothing as nothing.
 fn push_as_is(mounts: &mut Vec<Mount>, path: &Path) {
     if let Ok(to) = std::fs::read_link(path) {
@@ -144,5 +229,65 @@ fn push_as_is(mounts: &mut Vec<Mount>, path: &Path) {
         });
     } else if path.is_dir() {
         mounts.push(Mount::bind(path, path, true));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands at each name.
+    fn shown(directory: &Path) -> Vec<(String, Source)> {
+        let mut mounts = Vec::new();
+        push_entries(&mut mounts, directory, Path::new("/lib"));
+        let name = |mount: &Mount| mount.target.strip_prefix("/lib").unwrap().display().to_string();
+        mounts.into_iter().map(|mount| (name(&mount), mount.source)).collect()
+    }
+
+    #[test]
+    fn everything_but_a_foreign_loader_is_seen() {
+        let root = tempfile::tempdir().unwrap();
+        let lib = root.path().join("usr/lib");
+        std::fs::create_dir_all(lib.join("x86_64-linux-gnu")).unwrap();
+        for name in ["ld-linux.so.2", "ld-musl-x86_64.so.1"] {
+            std::fs::write(lib.join(name), "").unwrap();
+        }
+        std::os::unix::fs::symlink("x86_64-linux-gnu", lib.join("link")).unwrap();
+        let merged = root.path().join("lib");
+        std::os::unix::fs::symlink("usr/lib", &merged).unwrap();
+        let names = ["ld-linux.so.2", "link", "x86_64-linux-gnu"];
+        let real = lib.canonicalize().unwrap();
+        assert_eq!(
+            shown(&merged),
+            names.map(|name| (name.to_owned(), Source::Symlink(real.join(name))))
+        );
+        let bound = |name: &str| Source::Bind(lib.join(name));
+        let sources = [
+            bound(names[0]),
+            Source::Symlink("x86_64-linux-gnu".into()),
+            bound(names[2]),
+        ];
+        assert_eq!(
+            shown(&lib),
+            std::iter::zip(names.map(str::to_owned), sources).collect::<Vec<_>>()
+        );
+        assert!(has_loader_of_musl(&merged) && !has_loader_of_musl(&lib.join("x86_64-linux-gnu")));
+    }
+
+    #[test]
+    fn programs_name_their_loader() {
+        let loader = interpreter(&std::env::current_exe().unwrap());
+        assert_eq!(loader.is_some(), cfg!(not(target_feature = "crt-static")), "{loader:?}");
+        let text = tempfile::NamedTempFile::new().unwrap();
+        for bytes in [
+            &b"#!/bin/sh\n"[..],
+            b"",
+            &[b"\x7fELF\x02\x01".as_slice(), &[0xff; 90]].concat(),
+        ] {
+            std::fs::write(text.path(), bytes).unwrap();
+            assert_eq!(interpreter(text.path()), None);
+        }
+        assert!(is_loader_of_musl(Path::new("/lib/ld-musl-x86_64.so.1")));
+        assert!(!is_loader_of_musl(Path::new("/lib64/ld-linux-x86-64.so.2")));
     }
 }

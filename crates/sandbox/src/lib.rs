@@ -46,7 +46,7 @@ mod warden;
 mod wire;
 
 pub use error::Error;
-pub use host::{account_files, machine_mounts, system_mounts};
+pub use host::{account_files, has_foreign_loader, machine_mounts, system_mounts};
 pub use launch::{ExecHandle, Launcher, Sandbox};
 pub use log::{CRI_ROTATED_SUFFIX, LOG_ROTATION_BYTES};
 pub use sockets::{Listening, listening};

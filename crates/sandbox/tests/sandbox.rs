@@ -16,9 +16,10 @@ use stoke_sandbox::{Changes, Exec, Input, Launcher, Mount, Root, Sandbox, Spec, 
 
 fn main() {
     stoke_sandbox::main_if_sandboxed();
-    if std::env::args().nth(1).as_deref() == Some("hold") {
-        hold();
-        return;
+    match std::env::args().nth(1).as_deref() {
+        Some("hold") => return hold(),
+        Some("look") => return look(),
+        _ => {}
     }
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let directory = tempfile::tempdir().unwrap();
@@ -30,6 +31,7 @@ fn main() {
         ("exit_codes_and_signals_are_exact", exit_codes_and_signals_are_exact),
         ("the_workload_sees_its_own_machine", the_workload_sees_its_own_machine),
         ("mounts_are_as_asked_for", mounts_are_as_asked_for),
+        ("a_loader_of_musl_is_not_seen", a_loader_of_musl_is_not_seen),
         ("a_tree_of_an_image_is_the_root", a_tree_of_an_image_is_the_root),
         (
             "links_of_an_image_lead_nowhere_else",
@@ -231,6 +233,46 @@ fn mounts_are_as_asked_for() {
     let (_, output) = bench.run(&spec);
     assert_eq!(output.matches("Read-only file system").count(), 2, "{output}");
     assert!(output.contains("volume"));
+}
+
+/// Started by the test below where `/lib` has a loader of musl: says what a container sees there.
+fn look() {
+    let bench = Bench::new();
+    let (code, output) = bench.run(&bench.shell(
+        "ls /lib | grep -c musl; test -e /lib/ld-musl-x86_64.so.1; echo seen $?; ls -d /lib/$(uname -m)-linux-gnu/libc.so.6 /lib/ld-linux* 2>/dev/null | head -1; touch /usr/lib/x 2>&1",
+    ));
+    println!("outside {}", Path::new("/lib/ld-musl-x86_64.so.1").exists());
+    println!("{code} {output}");
+}
+
+/// In a mount namespace of its own, so that nothing is installed on this machine.
+fn a_loader_of_musl_is_not_seen() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path("planted")).unwrap();
+    std::fs::write(bench.path("planted/ld-musl-x86_64.so.1"), "").unwrap();
+    let script = "mount -t overlay -o lowerdir=\"$1\":/usr/lib overlay /usr/lib && exec \"$2\" look";
+    let output = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
+        .arg(bench.path("planted"))
+        .arg(std::env::current_exe().unwrap())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let is_merged = Path::new("/lib")
+        .canonicalize()
+        .is_ok_and(|path| path == Path::new("/usr/lib"));
+    if !is_merged || !told.starts_with("outside true") {
+        let why = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            !is_merged || why.contains("mount") || why.contains("unshare"),
+            "{told}{why}"
+        );
+        println!("SKIPPED: /lib cannot be changed for one process: {why}");
+        return;
+    }
+    for expected in [" F 0\n", " F seen 1\n", " F /lib/", "Read-only file system"] {
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
 }
 
 /// A tree as an image has it; programs are the machine's.

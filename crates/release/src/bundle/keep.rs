@@ -1,9 +1,12 @@
-//! Releases in a directory or a bucket: content below `blobs/sha256`, by its digest.
+//! Releases in a directory or a bucket: content below `blobs/sha256`, by its digest. Or in a repository of a registry.
+
+use std::collections::BTreeSet;
 
 use stoke_storage::{Place, StorageError};
 
+use super::registry::Shelf;
 use super::{Part, Release};
-use crate::oci::Digest;
+use crate::oci::{Digest, Location, OciError, Settings};
 
 /// What can go wrong with them.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +21,10 @@ pub enum ReleaseError {
         digest: Digest,
         found: Digest,
     },
+    #[error(transparent)]
+    Registry(#[from] OciError),
+    #[error("{place}: the tag {tag} was moved: it means {found}")]
+    Moved { place: String, tag: String, found: String },
     #[error("{digest} is not a release: {why}")]
     Foreign { digest: Digest, why: String },
 }
@@ -29,80 +36,102 @@ impl ReleaseError {
             ReleaseError::Storage(error) => error.code(),
             ReleaseError::Missing { .. } => "release-missing",
             ReleaseError::Altered { .. } => "release-altered",
+            ReleaseError::Registry(error) => error.code(),
+            ReleaseError::Moved { .. } => "release-moved",
             ReleaseError::Foreign { .. } => "release-foreign",
+        }
+    }
+
+    /// What to do.
+    #[must_use]
+    pub fn fix(&self) -> &str {
+        match self {
+            ReleaseError::Storage(error) => error.fix(),
+            ReleaseError::Registry(error) => error.fix(),
+            ReleaseError::Moved { .. } => {
+                "find who writes tags there; `stoke release create` of the same job puts it back"
+            }
+            ReleaseError::Missing { .. } | ReleaseError::Altered { .. } | ReleaseError::Foreign { .. } => {
+                "check the place with `stoke release verify`, and restore what is missing from a copy"
+            }
         }
     }
 }
 
 /// Where releases are kept.
 #[derive(Clone, Debug)]
-pub struct Releases(Place);
+pub struct Releases(Kept);
+
+#[derive(Clone, Debug)]
+enum Kept {
+    Place(Place),
+    Registry(Shelf),
+}
 
 impl Releases {
     #[must_use]
     pub fn new(place: Place) -> Self {
-        Self(place)
+        Self(Kept::Place(place))
+    }
+
+    /// Those in a repository of a registry ([`super::repository_of`]), which is not asked yet.
+    ///
+    /// # Errors
+    /// Certificates that cannot be read; a disk that is full.
+    pub fn in_registry(location: &Location, settings: &Settings) -> Result<Self, ReleaseError> {
+        Ok(Self(Kept::Registry(Shelf::open(location, settings)?)))
     }
 
     /// Keeps a release and its parts; what is there already is not written again.
     ///
     /// # Errors
-    /// The store does not take it.
+    /// The store does not take it. Then the release is not there.
     pub async fn put(&self, release: &Release, contents: &[(Digest, Vec<u8>)]) -> Result<Digest, ReleaseError> {
-        for (digest, bytes) in contents {
-            self.blob(digest, bytes).await?;
-        }
-        // Last: a release that can be read is whole.
         let digest = release.digest();
-        self.blob(&digest, release.text().as_bytes()).await?;
+        match &self.0 {
+            Kept::Registry(shelf) => shelf.put(release, contents).await?,
+            Kept::Place(place) => {
+                for (digest, bytes) in contents {
+                    write(place, digest, bytes).await?;
+                }
+                // Last: a release that can be read is whole.
+                write(place, &digest, release.text().as_bytes()).await?;
+            }
+        }
         Ok(digest)
     }
 
-    /// Keeps bytes.
+    /// Keeps what shows why a gate said something.
     ///
     /// # Errors
-    /// The store does not take them.
-    pub async fn blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), ReleaseError> {
-        if self
-            .0
-            .content(&path(digest))
-            .await?
-            .is_some_and(|there| Digest::of(&there) == *digest)
-        {
-            return Ok(());
+    /// The store does not take it.
+    pub async fn put_evidence(&self, digest: &Digest, bytes: &[u8]) -> Result<(), ReleaseError> {
+        match &self.0 {
+            Kept::Registry(shelf) => shelf.put_evidence(digest, bytes).await,
+            Kept::Place(place) => write(place, digest, bytes).await,
         }
-        Ok(self.0.write(&path(digest), bytes.to_vec()).await?)
     }
 
-    /// The bytes with this digest.
+    /// Evidence with this digest.
     ///
     /// # Errors
-    /// They are not there, or others are.
-    pub async fn bytes(&self, digest: &Digest) -> Result<Vec<u8>, ReleaseError> {
-        let place = self.0.url().to_owned();
-        let Some(bytes) = self.0.content(&path(digest)).await? else {
-            return Err(ReleaseError::Missing {
-                place,
-                digest: digest.clone(),
-            });
-        };
-        let found = Digest::of(&bytes);
-        match found == *digest {
-            true => Ok(bytes.to_vec()),
-            false => Err(ReleaseError::Altered {
-                place,
-                digest: digest.clone(),
-                found,
-            }),
+    /// It is not there, or something else is.
+    pub async fn evidence(&self, digest: &Digest) -> Result<Vec<u8>, ReleaseError> {
+        match &self.0 {
+            Kept::Registry(shelf) => shelf.evidence(digest).await,
+            Kept::Place(place) => read(place, digest).await,
         }
     }
 
     /// The release with this digest.
     ///
     /// # Errors
-    /// As [`Releases::bytes`]; it is something else.
+    /// As [`Releases::evidence`]; it is something else.
     pub async fn get(&self, digest: &Digest) -> Result<Release, ReleaseError> {
-        let bytes = self.bytes(digest).await?;
+        let bytes = match &self.0 {
+            Kept::Registry(shelf) => shelf.release(digest).await?,
+            Kept::Place(place) => read(place, digest).await?,
+        };
         let foreign = |why: String| ReleaseError::Foreign {
             digest: digest.clone(),
             why,
@@ -117,13 +146,57 @@ impl Releases {
     /// All parts of a release, with their bytes.
     ///
     /// # Errors
-    /// As [`Releases::bytes`].
+    /// As [`Releases::evidence`].
     pub async fn parts(&self, release: &Release) -> Result<Vec<(Part, Vec<u8>)>, ReleaseError> {
         let mut all = Vec::with_capacity(release.parts.len());
         for part in &release.parts {
-            all.push((part.clone(), self.bytes(&part.digest).await?));
+            let bytes = match &self.0 {
+                Kept::Registry(shelf) => shelf.part(part).await?,
+                Kept::Place(place) => read(place, &part.digest).await?,
+            };
+            all.push((part.clone(), bytes));
         }
         Ok(all)
+    }
+
+    /// Digests of the releases that a registry has. None: the place has no list but the ledger.
+    ///
+    /// # Errors
+    /// The registry does not answer.
+    pub async fn listed(&self) -> Result<Option<BTreeSet<Digest>>, ReleaseError> {
+        match &self.0 {
+            Kept::Registry(shelf) => shelf.releases().await.map(Some),
+            Kept::Place(_) => Ok(None),
+        }
+    }
+}
+
+/// Keeps bytes, unless they are there.
+async fn write(place: &Place, digest: &Digest, bytes: &[u8]) -> Result<(), ReleaseError> {
+    let there = place.content(&path(digest)).await?;
+    if there.is_some_and(|there| Digest::of(&there) == *digest) {
+        return Ok(());
+    }
+    Ok(place.write(&path(digest), bytes.to_vec()).await?)
+}
+
+/// The bytes with this digest.
+async fn read(place: &Place, digest: &Digest) -> Result<Vec<u8>, ReleaseError> {
+    let url = place.url().to_owned();
+    let Some(bytes) = place.content(&path(digest)).await? else {
+        return Err(ReleaseError::Missing {
+            place: url,
+            digest: digest.clone(),
+        });
+    };
+    let found = Digest::of(&bytes);
+    match found == *digest {
+        true => Ok(bytes.to_vec()),
+        false => Err(ReleaseError::Altered {
+            place: url,
+            digest: digest.clone(),
+            found,
+        }),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod diff;
 mod keep;
+mod registry;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use stoke_model::manifest;
 
 pub use diff::{Change, Diff, Size, diff};
 pub use keep::{ReleaseError, Releases};
+pub use registry::repository_of;
 
 use crate::canonical;
 use crate::ledger::Verdict;

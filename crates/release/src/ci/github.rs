@@ -29,7 +29,8 @@ pub fn workflow(steps: &[Step]) -> Value {
         "permissions": {"contents": "read"},
         // One at a time: the ledger would hold the second one up anyway.
         "concurrency": {"group": "stoke-${{ github.ref }}"},
-        "env": {"STOKE_RELEASES": "${{ vars.STOKE_RELEASES }}"},
+        // A variable that is not there is empty, and is not used.
+        "env": {"STOKE_RELEASES": "${{ vars.STOKE_RELEASES }}", "STOKE_LEDGER": "${{ vars.STOKE_LEDGER }}"},
         "jobs": {"stoke": {"runs-on": "self-hosted", "timeout-minutes": 60, "steps": all}},
     })
 }

@@ -1,6 +1,6 @@
 //! What the entries of a ledger say together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -54,6 +54,8 @@ pub struct Shadowed {
 pub struct History {
     /// Releases in the order of their creation, with names.
     pub releases: Vec<(Digest, String)>,
+    #[serde(skip)]
+    known: BTreeSet<Digest>,
     /// The last verdict of each gate about each release.
     #[serde(skip)]
     pub verdicts: BTreeMap<(Digest, String), Verdict>,
@@ -102,8 +104,11 @@ impl Place {
     #[must_use]
     pub fn last_good(&self) -> Option<&Digest> {
         let current = self.current();
-        let mut before = self.intervals.iter().rev().map(|interval| &interval.release);
-        before.find(|release| Some(*release) != current && !self.went_bad(release))
+        // From the end, the first interval of a release is its last one.
+        let mut seen = BTreeSet::new();
+        let mut last = self.intervals.iter().rev().filter(|one| seen.insert(&one.release));
+        let good = last.find(|one| Some(&one.release) != current && !one.bad);
+        good.map(|one| &one.release)
     }
 }
 
@@ -120,7 +125,7 @@ impl History {
 
     #[must_use]
     pub fn knows(&self, release: &Digest) -> bool {
-        self.releases.iter().any(|(known, _)| known == release)
+        self.known.contains(release)
     }
 
     #[must_use]
@@ -132,7 +137,7 @@ impl History {
         self.last = Some(entry.time);
         match &entry.event {
             Event::Created { release, name } => {
-                if !self.knows(release) {
+                if self.known.insert(release.clone()) {
                     self.releases.push((release.clone(), name.clone()));
                 }
             }

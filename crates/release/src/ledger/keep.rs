@@ -1,11 +1,14 @@
 //! A ledger in a directory or a bucket: one file for each entry, made once and never written again.
 
+use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use stoke_storage::{Place, StorageError};
 
 use super::entry::{Broken, Entry, Event, Head, check_chain, head};
 use super::history::History;
 
+/// How many entries are read at once.
+const AT_ONCE: usize = 32;
 /// How often an entry is offered again when another writer was faster.
 const AGAIN: usize = 20;
 
@@ -64,11 +67,12 @@ impl Ledger {
             numbers.extend(number.filter(|number| name(*number) == entry.path));
         }
         numbers.sort_unstable();
-        let mut texts = Vec::with_capacity(numbers.len());
-        for number in numbers {
+        // Each is a request; a ledger of years has thousands.
+        let texts = futures::stream::iter(numbers).map(async |number| {
             let bytes = self.place.content(&name(number)).await?.unwrap_or_default();
-            texts.push((number, bytes.to_vec()));
-        }
+            Ok::<_, StorageError>((number, bytes.to_vec()))
+        });
+        let texts: Vec<(u64, Vec<u8>)> = texts.buffered(AT_ONCE).try_collect().await?;
         check_chain(&texts, known).map_err(|broken| LedgerError::Broken {
             place: self.place.url().to_owned(),
             broken,

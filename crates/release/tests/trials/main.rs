@@ -7,6 +7,7 @@ mod beside_packagers;
 mod building;
 mod real_registry;
 mod server;
+mod stores;
 #[path = "../it/evidence/world.rs"]
 mod world;
 
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         real_registry::trials(),
         beside_packagers::trials(),
         beside_cosign::trials(),
+        stores::trials(),
     ]
     .into_iter()
     .flatten()

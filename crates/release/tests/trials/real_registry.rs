@@ -1,14 +1,14 @@
 //! Beside programs that others wrote: Debian's `docker-registry`, and `skopeo` as a reader.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 use stoke_release::oci::copy::{Quiet, copy};
 use stoke_release::oci::registry::{Content, Credentials, Pushed};
-use stoke_release::oci::{Cache, Descriptor, Kind, Manifest, Platforms, Registry, Repository, Settings, media};
+use stoke_release::oci::{Cache, Descriptor, Digest, Kind, Manifest, Platforms, Registry, Repository, Settings, media};
 use stoke_testkit::{Tier, trial};
 
 use crate::block;
@@ -47,10 +47,10 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// A registry with its data in a directory of its own.
-struct Running {
+pub struct Running {
     child: Child,
-    address: String,
-    _directory: tempfile::TempDir,
+    pub address: String,
+    directory: tempfile::TempDir,
 }
 
 impl Drop for Running {
@@ -61,7 +61,7 @@ impl Drop for Running {
 }
 
 impl Running {
-    fn start(auth: &str) -> Self {
+    pub fn start(auth: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let address = std::net::TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -101,8 +101,18 @@ impl Running {
         Self {
             child,
             address,
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// The file that it keeps a blob in.
+    pub fn blob(&self, digest: &Digest) -> PathBuf {
+        let below = format!(
+            "data/docker/registry/v2/blobs/sha256/{}/{}/data",
+            &digest.hex()[..2],
+            digest.hex()
+        );
+        self.directory.path().join(below)
     }
 }
 

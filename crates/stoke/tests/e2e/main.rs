@@ -32,6 +32,7 @@ mod insight;
 mod live_pages;
 mod manifests;
 mod metrics;
+mod musl;
 mod object_store;
 mod observe;
 mod packages;
@@ -100,6 +101,7 @@ fn main() -> ExitCode {
         packages::trials(&context),
         packaging::trials(&context),
         live_pages::trials(&context),
+        musl::trials(&context),
         pages::trials(&context),
         platform::trials(&context),
         platform_up::trials(&context),

@@ -8,6 +8,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use crate::common::{Context, expect_code, expect_parts, full, program, repository, stoke, text};
+use crate::pod_images::Registry;
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     let git = || program("git", "apt-get install git");
@@ -20,6 +21,11 @@ pub fn trials(context: &Context) -> Vec<Trial> {
         context.trial("release: a ledger that was altered is refused", &[git()], altered),
         context.trial("release: gates and tags refuse", &[git()], refused),
         context.trial(
+            "release: a registry keeps releases, and their ledger is elsewhere",
+            &[git(), program("docker-registry", "apt-get install docker-registry")],
+            registry,
+        ),
+        context.trial(
             "release: events are valid by the official schemas",
             &[full(), git(), program("go", "see https://go.dev/doc/install")],
             events,
@@ -31,15 +37,19 @@ pub fn trials(context: &Context) -> Vec<Trial> {
 struct World {
     home: tempfile::TempDir,
     work: tempfile::TempDir,
+    /// Where releases are, and their ledger when that is elsewhere.
+    places: Vec<(&'static str, String)>,
 }
 
 const DIGEST: &str = "sha256:5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9";
 
 impl World {
     fn new(context: &Context) -> Result<Self, Failed> {
+        let work = tempfile::tempdir()?;
         let world = World {
             home: context.private_home(),
-            work: tempfile::tempdir()?,
+            places: vec![("STOKE_RELEASES", work.path().join("releases").display().to_string())],
+            work,
         };
         std::fs::create_dir(world.path("job"))?;
         world.job(1)?;
@@ -71,9 +81,7 @@ impl World {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = stoke(self.home.path(), arguments);
-        command
-            .current_dir(self.path("job"))
-            .env("STOKE_RELEASES", self.path("releases"));
+        command.current_dir(self.path("job")).envs(self.places.iter().cloned());
         command
     }
 
@@ -222,6 +230,121 @@ fn refused(context: &Context) -> Result<(), Failed> {
         &text(&output),
         &["stoke::release::environments", "there is no environment `prdo`"],
     )
+}
+
+fn registry(context: &Context) -> Result<(), Failed> {
+    let server = Registry::start(false)?;
+    let mut world = World::new(context)?;
+    let repository = format!("{}/team/releases", server.address);
+    world.places = vec![
+        ("STOKE_RELEASES", format!("oci://{repository}")),
+        ("STOKE_LEDGER", String::new()),
+    ];
+    // Nothing is begun without a ledger that no one can overwrite.
+    let create = ["release", "create", ".", "--gate", "manifest,conf"];
+    for more in [&[][..], &["--ledger", "oci://registry.example/ledger"]] {
+        let output = world.stoke(&[&create[..], more].concat())?;
+        expect_code(&output, 2)?;
+        expect_parts(&text(&output), &["release-ledger-place", "--ledger PLACE"])?;
+    }
+    world.places[1].1 = world.path("ledger").display().to_string();
+    let first = world.create(1)?;
+    assert_eq!(world.create(1)?, first);
+    let second = world.create(2)?;
+    for release in [&first, &second] {
+        expect_code(&world.stoke(&["release", "promote", release, "--to", "dev"])?, 0)?;
+    }
+    let evidence = world.path("job/compared.json");
+    std::fs::write(&evidence, "{}")?;
+    let record = ["release", "record", &second, "--gate", "canary", "--verdict", "pass"];
+    expect_code(
+        &world.stoke(&[&record[..], &["--evidence", "compared.json"]].concat())?,
+        0,
+    )?;
+    std::fs::remove_file(&evidence)?;
+    // Another machine, which has nothing yet.
+    world.home = context.private_home();
+    expect_code(&world.stoke(&["release", "rollback", "--in", "dev"])?, 0)?;
+    expect_code(&world.stoke(&["release", "drift"])?, 0)?;
+    let output = world.stoke(&["release", "verify"])?;
+    expect_code(&output, 0)?;
+    expect_parts(&text(&output), &["2 releases with 4 files verified"])?;
+    expect_parts(
+        &text(&world.stoke(&["release", "diff", &first, &second])?),
+        &["spec.executor.instances: 1 -> 2"],
+    )?;
+    // Signed and verified as an image is.
+    let name = format!("{repository}:release-{}", first.trim_start_matches("sha256:"));
+    for arguments in [
+        &["keygen", "me"][..],
+        &["sign", &name, "--key", "me.key"],
+        &["verify", &name, "--key", "me.pub"],
+    ] {
+        let mut command = world.command(arguments);
+        expect_code(
+            &command
+                .current_dir(world.work.path())
+                .env("COSIGN_PASSWORD", "secret")
+                .output()?,
+            0,
+        )?;
+    }
+    // Several at once: the registry has all, the ledger loses none.
+    let children: Result<Vec<_>, Failed> = (3..7)
+        .map(|instances| {
+            let directory = world.path(&format!("job{instances}"));
+            std::fs::create_dir(&directory)?;
+            let manifest = std::fs::read_to_string(world.path("job/app.yaml"))?;
+            let manifest = manifest.replace("instances: 2", &format!("instances: {instances}"));
+            std::fs::write(directory.join("app.yaml"), manifest)?;
+            let mut command = world.command(&create);
+            command
+                .current_dir(directory)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+            Ok(command.spawn()?)
+        })
+        .collect();
+    for child in children? {
+        expect_code(&child.wait_with_output()?, 0)?;
+    }
+    let listed = world.stoke(&["release", "list", "--output", "json"])?;
+    expect_code(&listed, 0)?;
+    let all: Value = serde_json::from_slice(&listed.stdout)?;
+    assert_eq!(all.as_array().map(Vec::len), Some(6), "{all}");
+    assert_eq!(String::from_utf8_lossy(&listed.stderr), "");
+    // What the registry has and the ledger has not, and the other way.
+    let before = world.places[1].1.clone();
+    world.places[1].1 = world.path("another-ledger").display().to_string();
+    let output = world.stoke(&["release", "list"])?;
+    expect_code(&output, 0)?;
+    expect_parts(&text(&output), &["release-unrecorded", &first])?;
+    world.places[1].1 = before;
+    let tags = server
+        .directory
+        .path()
+        .join("data/docker/registry/v2/repositories/team/releases/_manifests/tags");
+    std::fs::remove_dir_all(tags.join(format!("release-{}", first.trim_start_matches("sha256:"))))?;
+    let output = world.stoke(&["release", "list"])?;
+    expect_parts(&text(&output), &["release-missing", &first])?;
+    let output = world.stoke(&["release", "verify"])?;
+    expect_code(&output, 3)?;
+    expect_parts(&text(&output), &["release-missing", &first])?;
+    assert_eq!(world.create(1)?, first);
+    expect_code(&world.stoke(&["release", "verify"])?, 0)?;
+    // The registry is gone: nothing is done, and the ledger says nothing of it.
+    let entries = world.entries()?.len();
+    drop(server);
+    world.job(9)?;
+    let output = world.stoke(&create)?;
+    expect_code(&output, 3)?;
+    expect_parts(&text(&output), &["stoke::oci::unavailable"])?;
+    let last = all[5]["digest"].as_str().unwrap_or_default();
+    let output = world.stoke(&["release", "promote", last, "--to", "dev"])?;
+    expect_code(&output, 3)?;
+    expect_parts(&text(&output), &["stoke::oci::unavailable"])?;
+    assert_eq!(world.entries()?.len(), entries);
+    Ok(())
 }
 
 /// The Go SDK of CDEvents carries the schemas.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use stoke_testkit::Tier;
 
 use super::super::entry::{check_chain, head};
 use super::super::*;
@@ -113,116 +114,62 @@ fn allowed(
         }
 }
 
-/// `STOKE_LEDGERS` says how many.
+/// What was drawn.
+#[derive(Default)]
+struct Drawn {
+    /// To dev, staging and prod.
+    promoted: [u64; 3],
+    refused: u64,
+    back: u64,
+    entries: u64,
+}
+
+impl Drawn {
+    fn add(mut self, other: Self) -> Self {
+        for (sum, more) in self.promoted.iter_mut().zip(other.promoted) {
+            *sum += more;
+        }
+        self.refused += other.refused;
+        self.back += other.back;
+        self.entries += other.entries;
+        self
+    }
+}
+
+/// How many ledgers are drawn: what `STOKE_LEDGERS` says, else what the tier has.
+fn many() -> u64 {
+    match (std::env::var("STOKE_LEDGERS"), Tier::Full.need()) {
+        (Ok(text), _) => text.parse().unwrap(),
+        (Err(_), Ok(())) => 100_000,
+        (Err(_), Err(_)) => 1000,
+    }
+}
+
 #[test]
 fn random_ledgers_let_nothing_through_and_lose_nothing() {
-    let many: u64 = std::env::var("STOKE_LEDGERS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(1000);
-    let world = world();
-    let mut bundles: BTreeMap<(u64, usize, bool), String> = BTreeMap::new();
-    let (mut promoted, mut refused, mut back) = ([0u64; 3], 0u64, 0u64);
-    for seed in 0..many {
-        let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) + 1);
-        let mut chain = Chain::default();
-        let mut approvals = Vec::new();
-        let mut now = at(dice.roll(86_400) as i64);
-        for _ in 0..24 + dice.roll(60) {
-            now += SignedDuration::from_secs([0, 1, 600, 3600, 7200][dice.roll(5) as usize]);
-            let number = 1 + dice.roll(3);
-            let release = digest(number);
-            let target = ["dev", "staging", "prod"][dice.roll(3) as usize];
-            match dice.roll(12) {
-                0..=1 => chain.created(&release, now),
-                2..=3 => {
-                    let gate = ["check", "shadow"][dice.roll(2) as usize];
-                    let verdict = [Verdict::Pass, Verdict::Pass, Verdict::Fail][dice.roll(3) as usize];
-                    chain.judged(&release, gate, verdict, now);
-                }
-                4..=5 => {
-                    let (key, skip) = (dice.roll(3) as usize, dice.roll(3) == 0);
-                    let bundle = bundles.entry((number, key, skip)).or_insert_with(|| {
-                        approval::sign(
-                            &release,
-                            world.environments.get("prod").unwrap(),
-                            skip,
-                            &world.keys[key],
-                        )
-                        .unwrap()
-                        .to_json()
-                        .unwrap()
-                    });
-                    chain.add(
-                        Event::Approved {
-                            release: release.clone(),
-                            environment: "prod".into(),
-                            bundle: bundle.clone(),
-                        },
-                        now,
-                    );
-                    approvals.push((release, key, skip));
-                }
-                6 => {
-                    let before = chain.history();
-                    if let Ok(plan) = rollback(&before, &world.environments, target, now) {
-                        chain.carry_out(&plan, true);
-                        let after = chain.history();
-                        assert_eq!(
-                            after.place(target).unwrap().current(),
-                            Some(&plan.release),
-                            "seed {seed}: a rollback was lost"
-                        );
-                        assert!(
-                            before.place(target).unwrap().was_here(&plan.release),
-                            "seed {seed}: back to what never was there"
-                        );
-                        back += 1;
-                    } else {
-                        let place = before.place(target);
-                        assert!(
-                            place.and_then(|place| place.last_good()).is_none(),
-                            "seed {seed}: a rollback was refused"
-                        );
-                    }
-                }
-                _ => {
-                    let history = chain.history();
-                    match promote(&history, &world.environments, &release, target, now, &Facts::default()) {
-                        Ok(plan) => {
-                            if matches!(plan.standing, Standing::New { .. }) {
-                                assert!(
-                                    allowed(&chain.0, &world, &release, target, now, &approvals),
-                                    "seed {seed}: {target} {number}"
-                                );
-                                promoted[["dev", "staging", "prod"]
-                                    .iter()
-                                    .position(|name| *name == target)
-                                    .unwrap()] += 1;
-                            }
-                            // One in eight dies between intent and end.
-                            chain.carry_out(&plan, dice.roll(8) != 0);
-                        }
-                        Err(reasons) => {
-                            refused += 1;
-                            let busy = reasons.iter().any(|reason| reason.code == "release-busy");
-                            assert!(
-                                busy || !allowed(&chain.0, &world, &release, target, now, &approvals),
-                                "seed {seed}: {target} {number}: {reasons:?}"
-                            );
-                        }
-                    }
-                }
-            }
-        }
-        let again = check_chain(&chain.texts(), Some(&head(&chain.0))).unwrap();
-        assert_eq!(
-            History::of(&again),
-            chain.history(),
-            "seed {seed}: another history of the same entries"
-        );
-    }
-    let shown = format!("{many} ledgers: promoted {promoted:?}, refused {refused}, back {back}");
+    let (many, world) = (many(), world());
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let drawn = std::thread::scope(|scope| {
+        let world = &world;
+        let all: Vec<_> = (0..threads)
+            .map(|first| {
+                scope.spawn(move || {
+                    let mut bundles = BTreeMap::new();
+                    let seeds = (first..many).step_by(threads as usize);
+                    seeds.fold(Drawn::default(), |sum, seed| sum.add(draw(seed, world, &mut bundles)))
+                })
+            })
+            .collect();
+        let all = all.into_iter().map(|thread| thread.join().unwrap());
+        all.fold(Drawn::default(), Drawn::add)
+    });
+    let Drawn {
+        promoted,
+        refused,
+        back,
+        entries,
+    } = drawn;
+    let shown = format!("{many} ledgers, {entries} entries: promoted {promoted:?}, refused {refused}, back {back}");
     assert!(
         promoted.iter().all(|count| *count > many / 100) && refused > many && back > many / 10,
         "{shown}"
@@ -230,4 +177,108 @@ fn random_ledgers_let_nothing_through_and_lose_nothing() {
     if let Some(file) = std::env::var_os("STOKE_LEDGERS_REPORT") {
         std::fs::write(file, shown).unwrap();
     }
+}
+
+/// Draws a ledger, step by step, and holds every decision against the oracle.
+fn draw(seed: u64, world: &World, bundles: &mut BTreeMap<(u64, usize, bool), String>) -> Drawn {
+    let mut drawn = Drawn::default();
+    let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) + 1);
+    let mut chain = Chain::default();
+    let mut approvals = Vec::new();
+    let mut now = at(dice.roll(86_400) as i64);
+    for _ in 0..24 + dice.roll(60) {
+        now += SignedDuration::from_secs([0, 1, 600, 3600, 7200][dice.roll(5) as usize]);
+        let number = 1 + dice.roll(3);
+        let release = digest(number);
+        let target = ["dev", "staging", "prod"][dice.roll(3) as usize];
+        match dice.roll(12) {
+            0..=1 => chain.created(&release, now),
+            2..=3 => {
+                let gate = ["check", "shadow"][dice.roll(2) as usize];
+                let verdict = [Verdict::Pass, Verdict::Pass, Verdict::Fail][dice.roll(3) as usize];
+                chain.judged(&release, gate, verdict, now);
+            }
+            4..=5 => {
+                let (key, skip) = (dice.roll(3) as usize, dice.roll(3) == 0);
+                let bundle = bundles.entry((number, key, skip)).or_insert_with(|| {
+                    approval::sign(
+                        &release,
+                        world.environments.get("prod").unwrap(),
+                        skip,
+                        &world.keys[key],
+                    )
+                    .unwrap()
+                    .to_json()
+                    .unwrap()
+                });
+                chain.add(
+                    Event::Approved {
+                        release: release.clone(),
+                        environment: "prod".into(),
+                        bundle: bundle.clone(),
+                    },
+                    now,
+                );
+                approvals.push((release, key, skip));
+            }
+            6 => {
+                let before = chain.history();
+                if let Ok(plan) = rollback(&before, &world.environments, target, now) {
+                    chain.carry_out(&plan, true);
+                    let after = chain.history();
+                    assert_eq!(
+                        after.place(target).unwrap().current(),
+                        Some(&plan.release),
+                        "seed {seed}: a rollback was lost"
+                    );
+                    assert!(
+                        before.place(target).unwrap().was_here(&plan.release),
+                        "seed {seed}: back to what never was there"
+                    );
+                    drawn.back += 1;
+                } else {
+                    let place = before.place(target);
+                    assert!(
+                        place.and_then(|place| place.last_good()).is_none(),
+                        "seed {seed}: a rollback was refused"
+                    );
+                }
+            }
+            _ => {
+                let history = chain.history();
+                match promote(&history, &world.environments, &release, target, now, &Facts::default()) {
+                    Ok(plan) => {
+                        if matches!(plan.standing, Standing::New { .. }) {
+                            assert!(
+                                allowed(&chain.0, world, &release, target, now, &approvals),
+                                "seed {seed}: {target} {number}"
+                            );
+                            drawn.promoted[["dev", "staging", "prod"]
+                                .iter()
+                                .position(|name| *name == target)
+                                .unwrap()] += 1;
+                        }
+                        // One in eight dies between intent and end.
+                        chain.carry_out(&plan, dice.roll(8) != 0);
+                    }
+                    Err(reasons) => {
+                        drawn.refused += 1;
+                        let busy = reasons.iter().any(|reason| reason.code == "release-busy");
+                        assert!(
+                            busy || !allowed(&chain.0, world, &release, target, now, &approvals),
+                            "seed {seed}: {target} {number}: {reasons:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+    let again = check_chain(&chain.texts(), Some(&head(&chain.0))).unwrap();
+    assert_eq!(
+        History::of(&again),
+        chain.history(),
+        "seed {seed}: another history of the same entries"
+    );
+    drawn.entries = chain.0.len() as u64;
+    drawn
 }

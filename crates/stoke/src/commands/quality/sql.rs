@@ -72,6 +72,7 @@ pub async fn answers(request: &Request, wanted: &Wanted, home: &Home, terminal: 
     set("spark.ui.showConsoleProgress", "false");
     local_spark::keep_apart(&mut properties, scratch.path());
     local_spark::write_properties(&at("properties"), &properties)?;
+    local_spark::configure(&spark, &at("conf"))?;
     let plan =
         json!({ "names": request.names, "table": request.table, "queries": request.queries, "answers": at("answers") });
     std::fs::write(at("plan.json"), plan.to_string())?;

@@ -1,15 +1,18 @@
 //! `stoke release list`, `show`, `diff`, `explain`, `history`, `verify`.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
+use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_model::units::people;
 use stoke_release::bundle::{self, Change, Size};
 use stoke_release::ledger::{Event, History};
 use stoke_release::oci::Digest;
 
-use super::{Kept, content, kept};
+use super::{Kept, content, kept, show as show_all};
 use crate::cli::Context;
 use crate::failure::Outcome;
-use crate::terminal::{Format, table};
+use crate::terminal::{Format, Terminal, table};
 
 /// A release.
 #[derive(clap::Args)]
@@ -41,6 +44,9 @@ pub async fn list(place: &Kept, context: &mut Context) -> Outcome<u8> {
             .filter(|(_, place)| place.current() == Some(digest));
         here.map(|(name, _)| name.clone()).collect()
     };
+    if let Some(there) = store.releases.listed().await.map_err(kept)? {
+        compare(&there, &history, &mut context.terminal);
+    }
     if context.terminal.format() == Format::Json {
         let all: Vec<_> = history
             .releases
@@ -58,6 +64,27 @@ pub async fn list(place: &Kept, context: &mut Context) -> Outcome<u8> {
         context.terminal.out(line);
     }
     Ok(0)
+}
+
+/// Says where a registry and the ledger differ.
+fn compare(there: &BTreeSet<Digest>, history: &History, terminal: &mut Terminal) {
+    let mut complaints = Vec::new();
+    for (digest, name) in history.releases.iter().filter(|(digest, _)| !there.contains(digest)) {
+        let message = format!("the registry has no tag of {digest} ({name}), which is in the ledger");
+        complaints.push(
+            Diagnostic::new(Severity::Warning, "release-missing", message)
+                .with_fix("`stoke release create` of the same job puts it back"),
+        );
+    }
+    for digest in there.iter().filter(|digest| !history.knows(digest)) {
+        let message = format!("the registry has {digest}, which is not in the ledger");
+        complaints.push(
+            Diagnostic::new(Severity::Warning, "release-unrecorded", message).with_fix(
+                "name the ledger it was recorded in, or give the `stoke release create` again that was cut off",
+            ),
+        );
+    }
+    show_all(&complaints, terminal);
 }
 
 pub async fn show(one: &One, context: &mut Context) -> Outcome<u8> {

@@ -13,14 +13,15 @@ use std::path::PathBuf;
 
 use stoke_diagnostics::render::{Style, text as rendered};
 use stoke_diagnostics::{Diagnostic, Source};
-use stoke_release::bundle::{Part, Release, ReleaseError, Releases};
+use stoke_release::bundle::{Part, Release, ReleaseError, Releases, repository_of};
 use stoke_release::environment::{self, Environments};
 use stoke_release::ledger::keep::LedgerError;
 use stoke_release::ledger::{Entry, Head, History, Ledger};
-use stoke_release::oci::Digest;
+use stoke_release::oci::{Digest, Settings};
 use stoke_storage::{Access, Address, StorageError};
 
 use crate::cli::Context;
+use crate::commands::evidence::oci_failure;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -64,9 +65,12 @@ pub enum Command {
 /// Where releases are kept.
 #[derive(clap::Args, Clone)]
 pub struct Kept {
-    /// Directory or bucket of releases and their ledger, `s3://…`, `gs://…`, `abfss://…` [default: `releases` in the home]
+    /// Directory, bucket (`s3://…`, `gs://…`, `abfss://…`) or repository of a registry (`oci://…`) of releases [default: `releases` in the home]
     #[arg(long, value_name = "PLACE", env = "STOKE_RELEASES")]
     store: Option<String>,
+    /// Directory or bucket of their ledger; a registry cannot hold it [default: `ledger` in the store]
+    #[arg(long, value_name = "PLACE", env = "STOKE_LEDGER")]
+    ledger: Option<String>,
 }
 
 /// The file of environments.
@@ -114,16 +118,44 @@ pub struct Store {
 impl Kept {
     /// Opens the place.
     pub fn open(&self, context: &Context) -> Outcome<Store> {
-        let address = match &self.store {
-            Some(text) => Address::parse(text).map_err(storage)?,
-            None => Address::Local(context.home.root().join("releases")),
+        // Pipelines hand an empty variable on.
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let open = |address: &Address| stoke_storage::open(address, &Access::environment()).map_err(storage);
+        let store = given(&self.store);
+        let repository = store
+            .as_deref()
+            .and_then(repository_of)
+            .transpose()
+            .map_err(oci_failure)?;
+        let mut own = None;
+        let releases = match (repository, &store) {
+            (Some(repository), _) => Releases::in_registry(&repository, &Settings::of_this_machine()).map_err(kept)?,
+            (None, text) => {
+                let place = open(&match text {
+                    Some(text) => Address::parse(text).map_err(storage)?,
+                    None => Address::Local(context.home.root().join("releases")),
+                })?;
+                own = Some(place.other("ledger"));
+                Releases::new(place)
+            }
         };
-        let place = stoke_storage::open(&address, &Access::environment()).map_err(storage)?;
-        let ledger = Ledger::new(place.other("ledger"), writer());
+        let place = match (given(&self.ledger), own) {
+            (Some(text), _) if repository_of(&text).is_some() => {
+                return Err(no_ledger(&format!("the ledger cannot be in {text}")));
+            }
+            (Some(text), _) => open(&Address::parse(&text).map_err(storage)?)?,
+            (None, Some(own)) => own,
+            (None, None) => {
+                return Err(no_ledger(
+                    "releases are in a registry, and nothing says where their ledger is",
+                ));
+            }
+        };
+        let ledger = Ledger::new(place, writer());
         let heads = context.home.root().join("ledger-heads.json");
         let known = all_heads(&heads).remove(ledger.url());
         Ok(Store {
-            releases: Releases::new(place),
+            releases,
             ledger,
             known,
             heads,
@@ -252,8 +284,20 @@ pub fn ledger(error: LedgerError) -> Failure {
 }
 
 pub fn kept(error: ReleaseError) -> Failure {
-    Failure::environment(error.code(), &error)
-        .fix("check the place with `stoke release verify`, and restore what is missing from a copy")
+    let fix = error.fix().to_owned();
+    match error {
+        ReleaseError::Registry(error) => oci_failure(error),
+        error => Failure::environment(error.code(), &error).fix(fix),
+    }
+}
+
+/// A ledger is written to by several at once, and none of them may lose an entry: registries replace a tag without asking what it meant.
+fn no_ledger(what: &str) -> Failure {
+    Failure::input(
+        "release-ledger-place",
+        format!("{what}: a registry cannot write an entry only where there is none yet"),
+    )
+    .fix("name a directory or a bucket that all share with `--ledger PLACE`, or STOKE_LEDGER")
 }
 
 pub fn diagnostic(diagnostic: Diagnostic, exit: u8) -> Failure {

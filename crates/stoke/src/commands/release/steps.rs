@@ -144,7 +144,11 @@ pub async fn record(arguments: RecordArguments, context: &mut Context) -> Outcom
                 against = Some(record.against);
             }
             let digest = Digest::of(&bytes);
-            store.releases.blob(&digest, &bytes).await.map_err(super::kept)?;
+            store
+                .releases
+                .put_evidence(&digest, &bytes)
+                .await
+                .map_err(super::kept)?;
             Some(digest)
         }
         None => None,

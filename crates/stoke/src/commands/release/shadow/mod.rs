@@ -375,7 +375,7 @@ async fn pinned(plan: &Plan, pins: &Pins, store: &Store, terminal: &mut Terminal
     }
     let list = serde_json::to_vec(pins).map_err(std::io::Error::from)?;
     let digest = Digest::of(&list);
-    store.releases.blob(&digest, &list).await.map_err(kept)?;
+    store.releases.put_evidence(&digest, &list).await.map_err(kept)?;
     let (mut objects, mut bytes) = (0, 0);
     for (_, _, pin) in pins.iter() {
         objects += 1;
@@ -402,7 +402,7 @@ async fn keep_log(store: &Store, path: &std::path::Path) -> Outcome<String> {
     }
     let bytes = std::fs::read(path)?;
     let digest = Digest::of(&bytes);
-    store.releases.blob(&digest, &bytes).await.map_err(kept)?;
+    store.releases.put_evidence(&digest, &bytes).await.map_err(kept)?;
     Ok(digest.to_string())
 }
 
@@ -439,7 +439,7 @@ async fn finish(
         _ => None,
     };
     if let Some(verdict) = verdict.filter(|_| !arguments.no_record) {
-        store.releases.blob(&evidence, &bytes).await.map_err(kept)?;
+        store.releases.put_evidence(&evidence, &bytes).await.map_err(kept)?;
         let event = Event::Verified {
             release: record.release.clone(),
             gate: GATE.to_owned(),
