@@ -99,6 +99,12 @@ impl Data {
         self.ended.contains(&intent) || self.versions.iter().any(since)
     }
 
+    /// Whether the move that was begun by this entry was written down as done.
+    #[must_use]
+    pub fn has_ended(&self, intent: u64) -> bool {
+        self.ended.contains(&intent)
+    }
+
     pub(super) fn add(&mut self, entry: &Entry) {
         match &entry.event {
             Event::DataAudited {

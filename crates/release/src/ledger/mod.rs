@@ -16,7 +16,7 @@ pub mod entry;
 pub mod history;
 pub mod keep;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use decide::{Facts, Plan, Standing, Step, promote, rollback};
 pub use entry::{Broken, Entry, Event, Head, Verdict, check_chain};

@@ -67,6 +67,7 @@ pub async fn publish(
     for _ in 0..STEPS {
         let mut entries = command.ledger.read(command.known).await?;
         let history = History::of(&entries);
+        work.still_ours(&history, &command.key)?;
         let seen = shelf.look().await.map_err(|why| Stopped::NotDone(Box::new(why)))?;
         let now = (command.clock)();
         let next = decide::publish(&history, &command.key, None, wanted, &contract, &seen, now);
@@ -124,8 +125,10 @@ pub async fn roll_back(command: &Command<'_>, target: &Target, shelf: &mut impl 
     let mut work = Work::default();
     for _ in 0..STEPS {
         let mut entries = command.ledger.read(command.known).await?;
+        let history = History::of(&entries);
+        work.still_ours(&history, &command.key)?;
         let seen = shelf.look().await.map_err(|why| Stopped::NotDone(Box::new(why)))?;
-        let next = decide::roll_back(&History::of(&entries), &command.key, target, &seen, (command.clock)());
+        let next = decide::roll_back(&history, &command.key, target, &seen, (command.clock)());
         let next = next.map_err(Stopped::Refused)?;
         if let Next::Begin(Event::DataMoving { to, seal, .. }) = &next {
             let whole = shelf.is_whole(to, seal.as_ref()).await;
@@ -151,6 +154,23 @@ struct Work {
 }
 
 impl Work {
+    /// What this command began may have been given up by others, when its time was over: then they went on, and it does not.
+    fn still_ours(&self, history: &History, key: &Key) -> Result<(), Stopped> {
+        let data = history.data(&key.environment, &key.data);
+        let (Some(begun), Some(data)) = (self.begun, data) else {
+            return Ok(());
+        };
+        let open = data.open.as_ref().is_some_and(|open| open.sequence == begun);
+        if open || data.has_ended(begun) {
+            return Ok(());
+        }
+        Err(Stopped::Refused(vec![refusal(
+            "release-data-overtaken",
+            format!("{}: another command took the place of this one", key.data),
+            "see what readers see with `stoke release published`; run the release on it again, and publish that",
+        )]))
+    }
+
     async fn step(
         &mut self,
         command: &Command<'_>,
