@@ -81,11 +81,11 @@ fn what_is_wrong_has_its_place() {
         ),
         (
             "  data: [{name: a, contract: c.yaml, iceberg: {table: s3a://l/t, branch: main}}]\n",
-            "environments-value 5:76 write a name such as `stoke`",
+            "environments-value 5:74 write a name such as `stoke`",
         ),
         (
             "  data: [{name: a, contract: c, iceberg: {table: s.t, catalog: 'lake:8181'}}]\n",
-            "environments-value 5:65 write its URL, such as http://lake:8181",
+            "environments-value 5:64 write its URL, such as http://lake:8181",
         ),
         (
             "  data: [{name: a, contract: c, iceberg: {table: /t, branch: x}}, {name: b, contract: c, iceberg: {table: /u}}]\n",

@@ -221,7 +221,6 @@ async fn next_file(place: &Place, file: &str, mut text: Vec<u8>) -> Result<bool,
         text = packed.map_err(|error| unknown("release-data-place", error.to_string(), "give the command again"))?;
     }
     enum Unmade {
-        Ours,
         Others,
         Failed(StorageError),
     }
@@ -232,12 +231,11 @@ async fn next_file(place: &Place, file: &str, mut text: Vec<u8>) -> Result<bool,
     }
     let made = place.update(&next, |before: Option<Bytes>| match before {
         None => Ok(text.clone()),
-        // An answer that got lost.
-        Some(before) if before.as_ref() == text.as_slice() => Err(Unmade::Ours),
         Some(_) => Err(Unmade::Others),
     });
     match made.await {
-        Ok(()) | Err(Unmade::Ours) => {}
+        Ok(()) => {}
+        // Or it was made by this, and the answer got lost: a look shows it.
         Err(Unmade::Others) => return Ok(false),
         Err(Unmade::Failed(error)) => return Err(failed(error)),
     }

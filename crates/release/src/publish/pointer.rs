@@ -198,14 +198,14 @@ impl Shelf for Versions<'_> {
                 .transpose()
                 .map_err(Unset::Failed)?;
             match &before {
-                Some(before) if before.intent == change.intent && before.version == change.to => Err(Unset::Ours),
                 Some(before) if before.intent >= change.intent => Err(Unset::Others),
                 _ if before.as_ref().map(|before| &before.version) != change.from.as_ref() => Err(Unset::Others),
                 _ => Ok(text.clone()),
             }
         });
         match written.await {
-            Ok(()) | Err(Unset::Ours) => Ok(true),
+            Ok(()) => Ok(true),
+            // Or it was written by this, and the answer got lost: a look shows it.
             Err(Unset::Others) => Ok(false),
             Err(Unset::Failed(why)) => Err(why),
         }
@@ -213,7 +213,6 @@ impl Shelf for Versions<'_> {
 }
 
 enum Unset {
-    Ours,
     Others,
     Failed(Diagnostic),
 }

@@ -1,7 +1,16 @@
 //! Commands that are cut off at every point, and several at the same time.
 
 use super::*;
-use crate::ledger::tests::interrupted::{cut, runtime, waits};
+use crate::ledger::tests::interrupted::{cut, waits};
+
+/// Its clock stands still while something is done, and jumps to what is waited for.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap()
+}
 
 /// A table and versions are the same to these tests.
 async fn begin(world: &World, with_table: bool) {
