@@ -46,6 +46,10 @@ pub struct Options {
     pub history: Option<Storage>,
     /// Where rows are set aside.
     pub quarantine: Option<PathBuf>,
+    /// Version of a Delta table, or snapshot, branch or tag of an Iceberg table; the current one when none.
+    pub version: Option<String>,
+    /// The metadata file of an Iceberg table, as its catalogue names it.
+    pub metadata: Option<String>,
 }
 
 impl Options {
@@ -60,6 +64,8 @@ impl Options {
             waivers: Vec::new(),
             history: None,
             quarantine: None,
+            version: None,
+            metadata: None,
         }
     }
 }
@@ -98,7 +104,8 @@ pub fn run_with(
         types: contract.types.clone(),
         optional: contract.optional.clone(),
         format: options.file_format,
-        version: None,
+        version: options.version.clone(),
+        metadata: options.metadata.clone(),
     };
     let dataset = Dataset::open(storage, &open)?;
     let known: Vec<_> = contract

@@ -15,5 +15,6 @@ pub mod here;
 pub mod image;
 pub mod ledger;
 pub mod oci;
+pub mod publish;
 pub mod sbom;
 pub mod shadow;

@@ -30,7 +30,7 @@ pub fn open(address: &Address, access: &Access) -> Result<Place, StorageError> {
             std::fs::create_dir_all(directory).map_err(|cause| StorageError::new(Verb::Open, shown.clone(), cause))?;
             let store = LocalFileSystem::new_with_prefix(directory);
             let store = store.map_err(|cause| StorageError::new(Verb::Open, shown.clone(), cause))?;
-            Ok(Place::over(Arc::new(store), Path::default(), shown))
+            Ok(Place::over(Arc::new(store), Path::default(), shown).in_directory(directory))
         }
         Address::Bucket {
             cloud, bucket, path, ..
@@ -169,6 +169,33 @@ mod tests {
         // A file is in the way.
         let error = open(&Address::Local(directory.join("c/d/e")), &Access::default()).unwrap_err();
         assert_eq!(error.code(), "stoke::storage::open");
+    }
+
+    #[test]
+    fn a_file_of_a_directory_is_replaced_by_one_at_a_time() {
+        let root = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let place = open(&Address::Local(root.path().to_path_buf()), &Access::default()).unwrap();
+        let add = |place: Place, letter: u8| async move {
+            let made = |before: Option<bytes::Bytes>| -> Result<Vec<u8>, StorageError> {
+                Ok([before.unwrap_or_default().as_ref(), &[letter]].concat())
+            };
+            place.other("a").update("b/log", made).await.unwrap();
+        };
+        runtime.block_on(async {
+            let all: Vec<_> = (b'a'..=b'p')
+                .map(|letter| tokio::spawn(add(place.clone(), letter)))
+                .collect();
+            for one in all {
+                one.await.unwrap();
+            }
+        });
+        let mut content = std::fs::read(root.path().join("a/b/log")).unwrap();
+        content.sort_unstable();
+        assert_eq!(content, b"abcdefghijklmnop");
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! A place whose files are listed, read, written and deleted.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -15,12 +19,20 @@ use crate::{Entry, Objects, StorageError, Upload, Verb};
 /// How often an update is tried again when others write the same file.
 const UPDATES: usize = 20;
 
+/// File of a directory that who replaces another one holds.
+const LOCK: &str = ".lock";
+/// How often, and how long each time, the lock of a directory is waited for.
+const WAITS: usize = 500;
+const WAIT: Duration = Duration::from_millis(20);
+
 /// A bucket with a prefix, or a directory. Cheap to clone.
 #[derive(Clone)]
 pub struct Place {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) prefix: Path,
     url: String,
+    /// Where the store is, when it is a directory of this machine.
+    directory: Option<PathBuf>,
 }
 
 /// By its URL: the store inside may hold credentials.
@@ -34,7 +46,19 @@ impl Place {
     /// A place in a store that is there already, shown to people as `url`.
     #[must_use]
     pub fn over(store: Arc<dyn ObjectStore>, prefix: Path, url: String) -> Self {
-        Self { store, prefix, url }
+        Self {
+            store,
+            prefix,
+            url,
+            directory: None,
+        }
+    }
+
+    /// Says that the store is this directory, whose files are replaced under a lock.
+    #[cfg(feature = "connect")]
+    pub(crate) fn in_directory(mut self, directory: &std::path::Path) -> Self {
+        self.directory = Some(directory.to_path_buf());
+        self
     }
 
     /// Its URL, without the last slash.
@@ -69,7 +93,10 @@ impl Place {
                 below.push_str(part);
             }
         }
-        Self::over(self.store.clone(), Path::from_iter(parts), format!("{url}{below}"))
+        Self {
+            directory: self.directory.clone(),
+            ..Self::over(self.store.clone(), Path::from_iter(parts), format!("{url}{below}"))
+        }
     }
 
     /// The files below `directory`, a path below this place; in no order.
@@ -163,6 +190,12 @@ impl Place {
     ) -> Result<(), E> {
         for _ in 0..UPDATES {
             let (before, mode) = match self.whole(path).await? {
+                Some(_) if self.directory.is_some() => {
+                    if self.replace(path, &mut made).await? {
+                        return Ok(());
+                    }
+                    continue;
+                }
                 Some((bytes, version)) => (Some(bytes), PutMode::Update(version)),
                 None => (None, PutMode::Create),
             };
@@ -175,6 +208,45 @@ impl Place {
         }
         let cause = format!("others wrote it {UPDATES} times meanwhile");
         Err(StorageError::new(Verb::Write, self.shown(path), cause).into())
+    }
+
+    /// Replaces a file of this machine under the lock of its directory. False: it is not there any more.
+    async fn replace<E: From<StorageError>>(
+        &self,
+        path: &str,
+        made: &mut impl FnMut(Option<Bytes>) -> Result<Vec<u8>, E>,
+    ) -> Result<bool, E> {
+        let failed = |cause: std::io::Error| StorageError::new(Verb::Write, self.shown(path), cause);
+        let whole = self.path(path);
+        let root = self.directory.clone().unwrap_or_default();
+        let file = root.join(whole.as_ref());
+        let beside = file.parent().map_or(root, std::path::Path::to_path_buf);
+        let lock = beside.join(LOCK);
+        let lock = File::open(&lock).or_else(|_| File::create(&lock)).map_err(failed)?;
+        let mut waits = 0;
+        while let Err(error) = lock.try_lock() {
+            if waits == WAITS {
+                return Err(failed(error.into()).into());
+            }
+            waits += 1;
+            tokio::time::sleep(WAIT).await;
+        }
+        let Some((before, _)) = self.whole(path).await? else {
+            return Ok(false);
+        };
+        let content = made(Some(before))?;
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let new = beside.join(format!(".{name}.{}.new", std::process::id()));
+        let written = File::create(&new).and_then(|mut to| {
+            to.write_all(&content)?;
+            to.sync_all()?;
+            std::fs::rename(&new, &file)
+        });
+        if written.is_err() {
+            let _ = std::fs::remove_file(&new);
+        }
+        written.map_err(failed)?;
+        Ok(true)
     }
 
     /// Writes a file part by part.

@@ -48,13 +48,24 @@ struct Named {
 }
 
 /// Opens a snapshot of a table, the current one when none is given.
-pub(super) fn open(storage: &Storage, entries: &[Entry], wanted: Option<&str>) -> Result<Dataset, QualityError> {
+pub(super) fn open(
+    storage: &Storage,
+    entries: &[Entry],
+    wanted: Option<&str>,
+    metadata: Option<&str>,
+) -> Result<Dataset, QualityError> {
     let refused = |cause: String| QualityError::Table {
         place: storage.place(),
         cause,
         fix: "check the metadata, or give a copy of the table that its own engine wrote without this feature".into(),
     };
-    let entry = current(storage, entries).map_err(refused)?;
+    let entry = match metadata {
+        Some(path) => entries
+            .iter()
+            .find(|entry| entry.path == path)
+            .ok_or_else(|| refused(format!("{path} is not there")))?,
+        None => current(storage, entries).map_err(refused)?,
+    };
     let metadata = json(storage, entry).map_err(|cause| refused(format!("{}: {cause}", entry.path)))?;
     let location = metadata.get("location").and_then(Value::as_str).unwrap_or_default();
     let table = Table {
@@ -106,42 +117,67 @@ pub(super) fn open(storage: &Storage, entries: &[Entry], wanted: Option<&str>) -
 
 /// The current metadata file.
 fn current<'e>(storage: &Storage, entries: &'e [Entry]) -> Result<&'e Entry, String> {
-    let of_number = |path: &str| {
-        let name = path.strip_prefix("metadata/")?;
-        let stem = name
-            .strip_suffix(".metadata.json")
-            .or_else(|| name.strip_suffix(".gz.metadata.json"))
-            .or_else(|| name.strip_suffix(".metadata.json.gz"))?;
-        let digits = stem.strip_prefix('v').unwrap_or(stem);
-        digits.split(['-', '.']).next()?.parse::<u64>().ok()
+    let hint = entries.iter().find(|entry| entry.path == HINT);
+    let hint = match hint {
+        Some(hint) => {
+            let bytes = storage.open(hint).and_then(|blob| blob.all());
+            let bytes = bytes.map_err(|error| format!("{}: {error}", hint.path))?;
+            Some(String::from_utf8_lossy(&bytes).trim().to_owned())
+        }
+        None => None,
     };
-    let mut numbered: Vec<(u64, &Entry)> = entries
+    let paths: Vec<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
+    let path = current_metadata(&paths, hint.as_deref())?;
+    let found = entries.iter().find(|entry| entry.path == path);
+    found.ok_or_else(|| format!("{path} is not there"))
+}
+
+/// The file of a table that names its current metadata, where it has one.
+pub const HINT: &str = "metadata/version-hint.text";
+
+/// The number of a metadata file, and whether a table without a catalogue names it so: `v3.metadata.json`.
+pub fn metadata_number(path: &str) -> Option<(u64, bool)> {
+    let name = path.strip_prefix("metadata/")?;
+    let stem = name
+        .strip_suffix(".metadata.json")
+        .or_else(|| name.strip_suffix(".gz.metadata.json"))
+        .or_else(|| name.strip_suffix(".metadata.json.gz"))?;
+    let without = stem.strip_prefix('v');
+    let digits = without.unwrap_or(stem);
+    Some((digits.split(['-', '.']).next()?.parse().ok()?, without.is_some()))
+}
+
+/// The current metadata file among the paths of a table, by what its hint says. The hint is written after the metadata and may be behind: as Iceberg does, later
+/// numbers that follow without a gap win.
+///
+/// # Errors
+/// There is none, the hint names one that is not there, or two have the same number.
+pub fn current_metadata<'p>(paths: &[&'p str], hint: Option<&str>) -> Result<&'p str, String> {
+    let mut numbered: Vec<(u64, bool, &str)> = paths
         .iter()
-        .filter_map(|entry| Some((of_number(&entry.path)?, entry)))
+        .filter_map(|path| metadata_number(path).map(|(number, plain)| (number, plain, *path)))
         .collect();
-    numbered.sort_by_key(|(number, _)| *number);
-    let hint = entries.iter().find(|entry| entry.path == "metadata/version-hint.text");
-    if let Some(hint) = hint {
-        let bytes = storage.open(hint).and_then(|blob| blob.all());
-        let bytes = bytes.map_err(|error| format!("{}: {error}", hint.path))?;
-        let text = String::from_utf8_lossy(&bytes);
-        let wanted = text.trim();
-        let number = wanted.parse::<u64>().ok();
-        let found = numbered
-            .iter()
-            .find(|(known, entry)| Some(*known) == number || entry.path.contains(&format!("/{wanted}.metadata.json")));
-        return found
-            .map(|(_, entry)| *entry)
-            .ok_or_else(|| format!("{} names version {wanted}, and it is not there", hint.path));
+    numbered.sort_unstable();
+    let Some(wanted) = hint else {
+        return match numbered.as_slice() {
+            [] => Err("no file of metadata has a number in its name".into()),
+            [.., (before, _, one), (last, _, other)] if before == last => Err(format!(
+                "{one} and {other} have the same number, and nothing says which is current"
+            )),
+            [.., (_, _, path)] => Ok(path),
+        };
+    };
+    let number = wanted.parse::<u64>().ok();
+    let found = numbered
+        .iter()
+        .find(|(known, _, path)| Some(*known) == number || path.contains(&format!("/{wanted}.metadata.json")));
+    let Some((mut at, plain, mut path)) = found.copied() else {
+        return Err(format!("{HINT} names version {wanted}, and it is not there"));
+    };
+    while let Some((next, _, later)) = numbered.iter().find(|(next, of, _)| plain && *of && *next == at + 1) {
+        (at, path) = (*next, *later);
     }
-    match numbered.as_slice() {
-        [] => Err("no file of metadata has a number in its name".into()),
-        [.., (before, one), (last, other)] if before == last => Err(format!(
-            "{} and {} have the same number, and nothing says which is current",
-            one.path, other.path
-        )),
-        [.., (_, entry)] => Ok(entry),
-    }
+    Ok(path)
 }
 
 fn json(storage: &Storage, entry: &Entry) -> Result<Value, String> {

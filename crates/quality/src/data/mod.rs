@@ -6,7 +6,7 @@
 mod blocks;
 mod delta;
 mod documents;
-mod iceberg;
+pub mod iceberg;
 mod mapped;
 mod parquet;
 pub mod partition;
@@ -135,6 +135,8 @@ pub struct OpenOptions {
     pub format: Option<FileFormat>,
     /// Version of a Delta table, or snapshot, branch or tag of an Iceberg table; the current one when none.
     pub version: Option<String>,
+    /// Path below the place of the metadata file of an Iceberg table, as its catalogue names it; else the files say which is current.
+    pub metadata: Option<String>,
 }
 
 impl Dataset {
@@ -159,7 +161,12 @@ impl Dataset {
             .iter()
             .any(|entry| entry.path.starts_with("metadata/") && entry.path.contains(".metadata.json"))
         {
-            return iceberg::open(storage, &entries, options.version.as_deref());
+            return iceberg::open(
+                storage,
+                &entries,
+                options.version.as_deref(),
+                options.metadata.as_deref(),
+            );
         }
         if let Some(version) = &options.version {
             let cause = format!("it is not a table, and has no version {version}");

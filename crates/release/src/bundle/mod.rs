@@ -270,6 +270,7 @@ pub fn render(
         for mut object in applications(&part.path, &content(part))? {
             pin(&mut object, release).map_err(|error| vec![*error])?;
             let mut object = environment.overlay.apply(object, &environment.namespace);
+            write_apart(&mut object, &environment.writes_apart(&release.digest()));
             let annotations = &mut object["metadata"]["annotations"];
             if !annotations.is_object() {
                 *annotations = serde_json::json!({});
@@ -289,4 +290,24 @@ pub fn render(
         }
     }
     Ok(objects)
+}
+
+/// Sets keys of Spark that say where runs write, where they are not set.
+fn write_apart(object: &mut Value, keys: &BTreeMap<String, String>) {
+    if keys.is_empty() {
+        return;
+    }
+    let spec = match object["kind"] == "ScheduledSparkApplication" {
+        true => &mut object["spec"]["template"],
+        false => &mut object["spec"],
+    };
+    let conf = &mut spec["sparkConf"];
+    if !conf.is_object() {
+        *conf = serde_json::json!({});
+    }
+    for (key, value) in keys {
+        if conf[key].is_null() {
+            conf[key] = Value::String(value.clone());
+        }
+    }
 }

@@ -3,10 +3,13 @@
 //! In: the text of `environments.yaml`. Out: [`Environments`], or complaints at their places; what is not known is an error. An environment may set sizes, names and
 //! configuration; what runs (images, files, dependencies) comes from the release alone.
 
+mod data;
 mod overlay;
 mod read;
 #[cfg(test)]
 mod tests;
+
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -56,6 +59,41 @@ pub struct Environment {
     pub error_budget: bool,
     /// Whether `stoke release promote --auto` takes releases here.
     pub automatic: bool,
+    /// What its releases write, and readers see once it was audited.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub data: Vec<Data>,
+}
+
+/// Data that a release writes where no reader sees them, to be audited and published.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Data {
+    pub name: String,
+    /// The contract, a file of the release.
+    pub contract: String,
+    /// Which object of a contract that has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    pub place: Published,
+}
+
+/// How readers find data.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Published {
+    /// An Iceberg table: runs write to a branch, readers read `main`.
+    Iceberg {
+        /// The directory of a table without a catalogue, or `namespace.table` in one.
+        table: String,
+        branch: String,
+        /// A catalogue that speaks Iceberg's REST.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        catalog: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        warehouse: Option<String>,
+    },
+    /// Directories below a place, and an object that names the one that readers see.
+    Versions { place: String },
 }
 
 /// How a release gets there.
@@ -138,6 +176,26 @@ impl Environments {
 }
 
 impl Environment {
+    /// The configuration that lets runs of a release write where no reader sees it, beside what the overlay sets.
+    #[must_use]
+    pub fn writes_apart(&self, release: &Digest) -> BTreeMap<String, String> {
+        let branch = self.data.iter().find_map(|data| match &data.place {
+            Published::Iceberg { branch, .. } => Some(branch),
+            Published::Versions { .. } => None,
+        });
+        let keys = |branch: &String| {
+            let of = format!(
+                "spark.sql.iceberg.snapshot-property.{}",
+                crate::publish::iceberg::RELEASE
+            );
+            BTreeMap::from([
+                ("spark.wap.branch".to_owned(), branch.clone()),
+                (of, release.to_string()),
+            ])
+        };
+        branch.map(keys).unwrap_or_default()
+    }
+
     /// What identifies its rules: an approval ends when they change.
     #[must_use]
     pub fn digest(&self) -> Digest {

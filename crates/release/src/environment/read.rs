@@ -10,11 +10,12 @@ use stoke_model::duration;
 use stoke_model::manifest::{self, Fields, Node, join};
 use stoke_model::memory::{ByteUnit, Memory};
 
+use super::data;
 use super::overlay::says_what_runs;
 use super::{Approvals, Delivery, Environment, Environments, Freeze, Key, Overlay, Shadow, Side};
 use crate::evidence::PublicKey;
 
-pub(super) const ENVIRONMENT: [&str; 13] = [
+pub(super) const ENVIRONMENT: [&str; 14] = [
     "name",
     "from",
     "namespace",
@@ -28,6 +29,7 @@ pub(super) const ENVIRONMENT: [&str; 13] = [
     "freezes",
     "errorBudget",
     "automatic",
+    "data",
 ];
 pub(super) const SIDE: [&str; 9] = [
     "instances",
@@ -151,6 +153,7 @@ impl Reader<'_> {
                 .unwrap_or(false),
             automatic: self.fields.flag(node, "automatic", path).unwrap_or(false),
             soak_seconds: seconds,
+            data: data::read(&mut self.fields, node, path),
             name,
             from,
             namespace,

@@ -72,6 +72,26 @@ fn what_is_wrong_has_its_place() {
         ),
         ("  shadow: true\n", "wrong-type 5:11 "),
         (
+            "  data: [{name: a, contract: c.yaml}]\n",
+            "missing-field 5:10 add `iceberg: {table: …}` or `versions: s3a://…`, one of them",
+        ),
+        (
+            "  data: [{name: a, contract: c.yaml, versions: 'hdfs://a/b'}]\n",
+            "environments-value 5:48 write s3://bucket/path, gs://bucket/path, abfss://container@account.dfs.core.windows.net/path or file:///directory",
+        ),
+        (
+            "  data: [{name: a, contract: c.yaml, iceberg: {table: s3a://l/t, branch: main}}]\n",
+            "environments-value 5:74 write a name such as `stoke`",
+        ),
+        (
+            "  data: [{name: a, contract: c, iceberg: {table: s.t, catalog: 'lake:8181'}}]\n",
+            "environments-value 5:64 write its URL, such as http://lake:8181",
+        ),
+        (
+            "  data: [{name: a, contract: c, iceberg: {table: /t, branch: x}}, {name: b, contract: c, iceberg: {table: /u}}]\n",
+            "environments-value 5:100 give all tables of the environment one branch",
+        ),
+        (
             "  errorBudget: stop\n",
             "unknown-value 5:16 it is one of freeze, ignore",
         ),
@@ -155,4 +175,7 @@ fn the_schema_has_the_keys_that_are_read() {
     );
     assert_eq!(of(&format!("{item}/approvals/properties")), sorted(&read::APPROVALS));
     assert_eq!(of(&format!("{item}/shadow/properties")), sorted(&read::SHADOW));
+    let one = format!("{item}/data/items/properties");
+    assert_eq!(of(&one), sorted(&data::DATA));
+    assert_eq!(of(&format!("{one}/iceberg/properties")), sorted(&data::ICEBERG));
 }

@@ -92,6 +92,50 @@ pub fn of(entry: &Entry, source: &str, name: &str) -> Option<Value> {
                 json!({"id": format!("{target}/{}", release.short()), "content": {"environment": target}}),
             ));
         }
+        Event::DataAudited {
+            release,
+            environment: target,
+            data,
+            version,
+            verdict,
+            evidence,
+            contract,
+            ..
+        } => {
+            let outcome = match verdict {
+                Verdict::Pass | Verdict::Waived => "success",
+                Verdict::Fail => "failure",
+            };
+            (
+                release,
+                "testsuiterun.finished",
+                "0.3.0",
+                json!({"id": format!("{target}/{data}/{}", entry.sequence), "content": {"outcome": outcome, "environment": environment(target), "testSuite": {"id": contract, "name": data}}}),
+                json!({"version": version, "evidence": evidence}),
+            )
+        }
+        Event::DataMoved {
+            release,
+            environment: target,
+            data,
+            step,
+            from,
+            to,
+            ..
+        } => {
+            let kind = match step {
+                Step::Promote => "data.published",
+                Step::Rollback => "data.rolledback",
+            };
+            let content = json!({"environment": target, "data": data, "version": to, "before": from});
+            return Some(custom_event(
+                entry,
+                source,
+                release,
+                kind,
+                json!({"id": format!("{target}/{data}"), "content": content}),
+            ));
+        }
         _ => return None,
     };
     let mut event = context(entry, source, release, &format!("dev.cdevents.{kind}.{version}"));
@@ -142,8 +186,11 @@ pub fn release_of(event: &Event) -> Option<&Digest> {
         | Event::Verified { release, .. }
         | Event::Approved { release, .. }
         | Event::Intended { release, .. }
-        | Event::Deployed { release, .. } => Some(release),
-        Event::Abandoned { .. } => None,
+        | Event::Deployed { release, .. }
+        | Event::DataAudited { release, .. }
+        | Event::DataMoving { release, .. }
+        | Event::DataMoved { release, .. } => Some(release),
+        Event::Abandoned { .. } | Event::DataAbandoned { .. } => None,
     }
 }
 

@@ -66,6 +66,58 @@ pub enum Event {
         intent: u64,
         why: String,
     },
+    /// Data that a release wrote were held against their contract, where no reader sees them.
+    DataAudited {
+        release: Digest,
+        environment: String,
+        data: String,
+        /// Number of a snapshot, or name of a version.
+        version: String,
+        /// Digest of the contract.
+        contract: Digest,
+        /// Digest of the list of its objects; none for a snapshot, which never changes.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        seal: Option<Digest>,
+        verdict: Verdict,
+        /// Digest of the report.
+        evidence: Digest,
+    },
+    /// Readers are about to see another version of data.
+    DataMoving {
+        /// The release that wrote what is published, or what is taken back.
+        release: Digest,
+        environment: String,
+        data: String,
+        step: Step,
+        /// What readers see until then.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        from: Option<String>,
+        to: String,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        seal: Option<Digest>,
+        until: Timestamp,
+    },
+    /// They see it. It says all of its intent again, as it may be written after that one was given up.
+    DataMoved {
+        release: Digest,
+        environment: String,
+        data: String,
+        step: Step,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        from: Option<String>,
+        to: String,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        seal: Option<Digest>,
+        /// Sequence of its intent.
+        intent: u64,
+    },
+    /// It was given up: readers see what they saw, or what others published.
+    DataAbandoned {
+        environment: String,
+        data: String,
+        intent: u64,
+        why: String,
+    },
 }
 
 /// The way a release comes to an environment.

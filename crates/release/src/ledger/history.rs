@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::data::Data;
 use super::entry::{Entry, Event, Step, Verdict};
 use crate::oci::Digest;
 
@@ -63,6 +64,9 @@ pub struct History {
     #[serde(skip)]
     pub shadows: Vec<Shadowed>,
     pub places: BTreeMap<String, Place>,
+    /// By environment and name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub data: BTreeMap<String, BTreeMap<String, Data>>,
     pub last: Option<Timestamp>,
 }
 
@@ -131,6 +135,12 @@ impl History {
     #[must_use]
     pub fn place(&self, environment: &str) -> Option<&Place> {
         self.places.get(environment)
+    }
+
+    /// What is known of data in an environment.
+    #[must_use]
+    pub fn data(&self, environment: &str, data: &str) -> Option<&Data> {
+        self.data.get(environment)?.get(data)
     }
 
     fn add(&mut self, entry: &Entry) {
@@ -208,6 +218,13 @@ impl History {
             } => {
                 let place = self.places.entry(environment.clone()).or_default();
                 place.open.take_if(|open| open.sequence == *intent);
+            }
+            Event::DataAudited { environment, data, .. }
+            | Event::DataMoving { environment, data, .. }
+            | Event::DataMoved { environment, data, .. }
+            | Event::DataAbandoned { environment, data, .. } => {
+                let of = self.data.entry(environment.clone()).or_default();
+                of.entry(data.clone()).or_default().add(entry);
             }
         }
     }

@@ -3,18 +3,20 @@
 //! In: the entries that a directory or a bucket holds, environments, the time, what others say (error budgets). Out: what is to be done ([`decide`]), or why not.
 //! - [`entry`]: one entry, and the chain that finds what was altered, removed or written twice
 //! - [`history`]: what the entries together say: what is where and since when
+//! - [`data`]: the same of data that readers see
 //! - [`decide`]: promotion and rollback as pure functions
 //! - [`keep`]: the entries in a store, added one by one without losing another writer's
 //! - [`act`]: the steps of a promotion, which can be interrupted anywhere and given again
 
 pub mod act;
 pub mod approval;
+pub mod data;
 pub mod decide;
 pub mod entry;
 pub mod history;
 pub mod keep;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use decide::{Facts, Plan, Standing, Step, promote, rollback};
 pub use entry::{Broken, Entry, Event, Head, Verdict, check_chain};

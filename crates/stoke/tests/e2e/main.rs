@@ -47,6 +47,7 @@ mod pod_images;
 mod policies;
 mod programs;
 mod provider;
+mod publish;
 mod published;
 mod quality;
 mod real;
@@ -109,6 +110,7 @@ fn main() -> ExitCode {
         policies::trials(&context),
         programs::trials(&context),
         provider::trials(&context),
+        publish::trials(&context),
         published::trials(&context),
         quality::trials(&context),
         releases::trials(&context),

@@ -52,7 +52,7 @@ fn ledger(directory: &std::path::Path, by: &str) -> Ledger {
 }
 
 /// Lets a future run for a number of polls, then drops it, as a kill would. True when it ended before.
-async fn cut<T>(future: impl Future<Output = T>, turns: usize) -> Option<T> {
+pub(crate) async fn cut<T>(future: impl Future<Output = T>, turns: usize) -> Option<T> {
     let mut future = pin!(future);
     let mut left = turns;
     std::future::poll_fn(|context| match future.as_mut().poll(context) {
@@ -66,14 +66,15 @@ async fn cut<T>(future: impl Future<Output = T>, turns: usize) -> Option<T> {
     .await
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap()
 }
+
 /// A store in memory that lets others go first before each request.
-fn waits() -> Arc<dyn ObjectStore> {
+pub(crate) fn waits() -> Arc<dyn ObjectStore> {
     let pause = Duration::from_millis(1);
     let config = ThrottleConfig {
         wait_get_per_call: pause,

@@ -1,4 +1,4 @@
-mod interrupted;
+pub(crate) mod interrupted;
 mod random;
 mod shadow;
 

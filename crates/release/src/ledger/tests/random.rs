@@ -74,7 +74,11 @@ fn allowed(
                 }
                 bad.insert((environment.clone(), release), false);
             }
-            Event::Approved { .. } => {}
+            Event::Approved { .. }
+            | Event::DataAudited { .. }
+            | Event::DataMoving { .. }
+            | Event::DataMoved { .. }
+            | Event::DataAbandoned { .. } => {}
         }
     }
     let here = |environment: &str| {

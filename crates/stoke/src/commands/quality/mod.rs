@@ -1,17 +1,19 @@
 //! `stoke quality`: data against a contract, and data against other data.
 
 pub mod diff;
-mod sql;
+pub mod sql;
 mod verdicts;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stoke_diagnostics::{Diagnostic, Source, has_errors};
+use stoke_laptop::home::Home;
 use stoke_quality::contract::{self, waiver};
 use stoke_quality::sql::Request;
-use stoke_quality::{Options, QualityError, Report, Storage};
-use stoke_storage::{Access, Address, Files, StorageError, open_files};
+use stoke_quality::{Contract, Options, QualityError, Report, Storage};
+use stoke_release::publish::pointer::{self, Pointer};
+use stoke_storage::{Access, Address, Files, StorageError, Verb, open_files};
 
 use crate::cli::Context;
 use crate::failure::{Failure, Outcome};
@@ -33,7 +35,7 @@ pub enum Command {
 pub struct Arguments {
     /// The contract
     contract: PathBuf,
-    /// The data: a file or directory, or `s3://…`, `gs://…`, `abfss://…` (with the variables of that cloud)
+    /// The data: a file or directory, or `s3://…`, `gs://…`, `abfss://…` (with the variables of that cloud); `current.json` of published versions means what it names
     #[arg(long, value_name = "PLACE")]
     data: String,
     /// Which object of a contract that has several
@@ -115,10 +117,26 @@ async fn check(arguments: Arguments, context: &mut Context) -> Outcome<Report> {
         version: arguments.spark,
         limit: Duration::from_secs(arguments.sql_timeout),
     };
-    let home = &context.home;
+    let report = held(&contract, &storage, &options, &wanted, &context.home, terminal)?.map_err(failed)?;
+    match terminal.format() {
+        Format::Json => terminal.json(&serde_json::to_value(&report).unwrap_or_default()),
+        Format::Text => terminal.out(report.to_string().trim_end()),
+    }
+    Ok(report)
+}
+
+/// Holds data against a contract; rules in SQL are asked of a Spark.
+pub fn held(
+    contract: &Contract,
+    storage: &Storage,
+    options: &Options,
+    wanted: &sql::Wanted,
+    home: &Home,
+    terminal: &mut Terminal,
+) -> Outcome<Result<Report, QualityError>> {
     let mut interrupted = None;
     let mut answer = |request: &Request| {
-        let answers = sql::answers(request, &wanted, home, terminal);
+        let answers = sql::answers(request, wanted, home, terminal);
         tokio::runtime::Handle::current()
             .block_on(answers)
             .unwrap_or_else(|failure| {
@@ -127,17 +145,11 @@ async fn check(arguments: Arguments, context: &mut Context) -> Outcome<Report> {
                 vec![Err(reason); request.queries.len()]
             })
     };
-    let report =
-        tokio::task::block_in_place(|| stoke_quality::run_with(&contract, &storage, &options, Some(&mut answer)));
-    if let Some(failure) = interrupted {
-        return Err(failure);
+    let report = tokio::task::block_in_place(|| stoke_quality::run_with(contract, storage, options, Some(&mut answer)));
+    match interrupted {
+        Some(failure) => Err(failure),
+        None => Ok(report),
     }
-    let report = report.map_err(failed)?;
-    match terminal.format() {
-        Format::Json => terminal.json(&serde_json::to_value(&report).unwrap_or_default()),
-        Format::Text => terminal.out(report.to_string().trim_end()),
-    }
-    Ok(report)
 }
 
 fn source(file: &Path) -> Outcome<std::sync::Arc<Source>> {
@@ -175,10 +187,38 @@ fn storage(place: &str) -> Outcome<Storage> {
     let unusable = |error: StorageError| {
         Failure::input("stoke::quality::place", format!("{place}: {}", error.cause())).fix(error.fix())
     };
-    let address = Address::parse(place).map_err(unusable)?;
+    let mut address = Address::parse(place).map_err(unusable)?;
+    if let Some(location) = published(&address).map_err(unusable)? {
+        address = Address::parse(&location).map_err(unusable)?;
+    }
     let opened = open_files(&address, &Access::environment(), tokio::runtime::Handle::current()).map_err(unusable)?;
     Ok(match opened {
         Files::Local(path) => Storage::local(path),
         Files::Objects(objects) => Storage::objects(objects),
     })
+}
+
+/// Where the data are that `current.json` of a place of versions names, when the address is of such a file.
+fn published(address: &Address) -> Result<Option<String>, StorageError> {
+    let parent = match address {
+        Address::Local(path) if path.file_name().is_some_and(|name| name == pointer::FILE) => {
+            Address::Local(path.parent().map(Path::to_path_buf).unwrap_or_default())
+        }
+        Address::Bucket { path, .. } if path.ends_with(&format!("/{}", pointer::FILE)) => {
+            let text = address.to_string();
+            Address::parse(text.trim_end_matches(pointer::FILE))?
+        }
+        _ => return Ok(None),
+    };
+    let opened = open_files(&parent, &Access::environment(), tokio::runtime::Handle::current())?;
+    let files = match opened {
+        Files::Local(path) => Storage::local(path),
+        Files::Objects(objects) => Storage::objects(objects),
+    };
+    let content = tokio::task::block_in_place(|| files.content(pointer::FILE));
+    let content = content.map_err(|error| StorageError::new(Verb::Read, address.to_string(), error))?;
+    // A file of that name with data in it is data.
+    Ok(content
+        .and_then(|bytes| Pointer::read(&bytes).ok())
+        .map(|pointer| pointer.location))
 }

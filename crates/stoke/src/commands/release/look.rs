@@ -280,6 +280,43 @@ pub async fn history(place: &Kept, context: &mut Context) -> Outcome<u8> {
                 intent,
                 why,
             } => format!("given up in {environment} (entry {intent}): {why}"),
+            Event::DataAudited {
+                release,
+                environment,
+                data,
+                version,
+                verdict,
+                ..
+            } => format!(
+                "{data} of {environment}, {version} by {}: audit {}",
+                release.short(),
+                word(verdict)
+            ),
+            Event::DataMoving {
+                environment,
+                data,
+                step,
+                from,
+                to,
+                ..
+            } => format!(
+                "{} of {data} in {environment} begins: {} to {to}",
+                word(step),
+                from.as_deref().unwrap_or("nothing")
+            ),
+            Event::DataMoved {
+                environment,
+                data,
+                to,
+                intent,
+                ..
+            } => format!("readers of {data} in {environment} see {to} (entry {intent})"),
+            Event::DataAbandoned {
+                environment,
+                data,
+                intent,
+                why,
+            } => format!("given up for {data} in {environment} (entry {intent}): {why}"),
         };
         context
             .terminal

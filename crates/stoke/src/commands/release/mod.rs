@@ -5,6 +5,7 @@ mod deliver;
 mod drift;
 mod events;
 mod look;
+mod publish;
 mod shadow;
 mod steps;
 
@@ -46,8 +47,12 @@ pub enum Command {
     Approve(steps::ApproveArguments),
     /// Bring a release to an environment, if nothing speaks against it
     Promote(steps::PromoteArguments),
-    /// Go back to the last release that was good in an environment
+    /// Go back to the last release that was good in an environment, or to data that readers saw before
     Rollback(steps::RollbackArguments),
+    /// Audit what the release of an environment wrote where no reader sees it, and publish it in one step
+    Publish(publish::PublishArguments),
+    /// Show what readers see of data, and where it is
+    Published(publish::PublishedArguments),
     /// Show what is in each environment, and what may be promoted
     Status(steps::StatusArguments),
     /// Print the ledger
@@ -94,6 +99,8 @@ pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
         Command::Approve(arguments) => steps::approve(arguments, context).await,
         Command::Promote(arguments) => steps::promote(arguments, context).await,
         Command::Rollback(arguments) => steps::rollback(arguments, context).await,
+        Command::Publish(arguments) => publish::publish(arguments, context).await,
+        Command::Published(arguments) => publish::published(arguments, context).await,
         Command::Status(arguments) => steps::status(&arguments, context).await,
         Command::History(kept) => look::history(&kept, context).await,
         Command::Verify(kept) => look::verify(&kept, context).await,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_release::environment::{Environment, Environments};
 use stoke_release::evidence::PrivateKey;
@@ -13,10 +13,11 @@ use stoke_release::ledger::{
     Entry, Event, Facts, History, Plan, Standing, Verdict, approval, promote as may_promote, rollback as may_roll_back,
 };
 use stoke_release::oci::Digest;
+use stoke_release::publish::Target;
 use stoke_release::shadow;
 
 use super::deliver::Deliverer;
-use super::{Kept, Places, Store, show};
+use super::{Kept, Places, Store, publish, show};
 use crate::cli::Context;
 use crate::commands::slo;
 use crate::failure::{Failure, Outcome};
@@ -102,6 +103,15 @@ pub struct RollbackArguments {
     /// The environment
     #[arg(long = "in", value_name = "ENVIRONMENT")]
     environment: String,
+    /// Let readers of these data see what they saw before, and leave the release where it is; can be given again
+    #[arg(long, value_name = "NAME")]
+    data: Vec<String>,
+    /// The version that they are to see: number of a snapshot, name of a version [default: the last one that was not taken back]
+    #[arg(long, value_name = "VERSION", requires = "data")]
+    version: Option<String>,
+    /// First take back all data that the release published, then go back to the release before
+    #[arg(long, conflicts_with = "data")]
+    with_data: bool,
     /// Only say what would be done
     #[arg(long)]
     plan: bool,
@@ -348,8 +358,40 @@ pub async fn rollback(arguments: RollbackArguments, context: &mut Context) -> Ou
     let environments = arguments.places.read(&mut context.terminal)?;
     let store = arguments.kept.open(context)?;
     let target = arguments.environment.as_str();
+    let environment = named(&environments, target)?;
+    if !arguments.data.is_empty() {
+        let to = match arguments.version {
+            Some(version) => Target::Version(version),
+            None => Target::Before,
+        };
+        let back = publish::Back {
+            environment,
+            store: &store,
+            only_plan: arguments.plan,
+        };
+        let (code, ends) = back.all(&arguments.data, &to, context).await?;
+        publish::print(&ends, context);
+        return Ok(code);
+    }
+    let mut worst = 0;
+    let mut ends = Vec::new();
+    if arguments.with_data {
+        let history = History::of(&store.entries().await?);
+        if let Some(release) = history.place(target).and_then(|place| place.current()) {
+            let back = publish::Back {
+                environment,
+                store: &store,
+                only_plan: arguments.plan,
+            };
+            let names: Vec<String> = environment.data.iter().map(|data| data.name.clone()).collect();
+            (worst, ends) = back
+                .all(&names, &Target::BeforeRelease(release.clone()), context)
+                .await?;
+        }
+    }
     let decide = |history: &History| may_roll_back(history, &environments, target, Timestamp::now());
-    go(&store, &environments, target, arguments.plan, decide, context).await
+    let code = go_with(&store, &environments, target, arguments.plan, decide, &ends, context).await?;
+    Ok(worst.max(code))
 }
 
 async fn go(
@@ -360,12 +402,24 @@ async fn go(
     decide: impl FnMut(&History) -> Result<Plan, Vec<Diagnostic>>,
     context: &mut Context,
 ) -> Outcome<u8> {
+    go_with(store, environments, target, only_plan, decide, &[], context).await
+}
+
+async fn go_with(
+    store: &Store,
+    environments: &Environments,
+    target: &str,
+    only_plan: bool,
+    decide: impl FnMut(&History) -> Result<Plan, Vec<Diagnostic>>,
+    data: &[Value],
+    context: &mut Context,
+) -> Outcome<u8> {
     let mut decide = decide;
     if only_plan {
         let history = History::of(&store.entries().await?);
         return match decide(&history) {
             Ok(plan) => {
-                print(&plan, true, &mut context.terminal);
+                print(&plan, true, data, context);
                 Ok(0)
             }
             Err(reasons) => Ok(refused(&reasons, target, &mut context.terminal)),
@@ -378,7 +432,7 @@ async fn go(
     match done {
         Ok((plan, entries)) => {
             store.remember(&entries)?;
-            print(&plan, false, &mut context.terminal);
+            print(&plan, false, data, context);
             Ok(0)
         }
         Err(Stopped::Refused(reasons)) => Ok(refused(&reasons, target, &mut context.terminal)),
@@ -387,10 +441,16 @@ async fn go(
     }
 }
 
-fn print(plan: &Plan, only_plan: bool, terminal: &mut Terminal) {
-    if terminal.format() == Format::Json {
-        return terminal.json(&json!({"plan": plan, "done": !only_plan}));
+fn print(plan: &Plan, only_plan: bool, data: &[Value], context: &mut Context) {
+    if context.terminal.format() == Format::Json {
+        let mut said = json!({"plan": plan, "done": !only_plan});
+        if !data.is_empty() {
+            said["data"] = json!(data);
+        }
+        return context.terminal.json(&said);
     }
+    publish::print(data, context);
+    let terminal = &mut context.terminal;
     let verb = match (only_plan, &plan.standing) {
         (_, Standing::Done) => "is there already",
         (true, Standing::New { .. }) => "may go there",
@@ -400,7 +460,7 @@ fn print(plan: &Plan, only_plan: bool, terminal: &mut Terminal) {
     terminal.out(format!("{}: {} {verb}", plan.environment, plan.release.short()));
 }
 
-fn refused(reasons: &[Diagnostic], target: &str, terminal: &mut Terminal) -> u8 {
+pub fn refused(reasons: &[Diagnostic], target: &str, terminal: &mut Terminal) -> u8 {
     match terminal.format() {
         Format::Json => terminal.json(&json!({"refused": reasons})),
         Format::Text => {
