@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use crate::{Tier, limited};
+use crate::Tier;
+use crate::limit::limited_in;
 
 /// A test that runs when its tier is asked for and what it needs is there.
 ///
@@ -29,7 +30,7 @@ pub fn trial(
             let named = name.to_owned();
             Trial::test(name, move || {
                 let start = Instant::now();
-                let result = limited(test);
+                let result = limited_in(tier, test);
                 record(&named, start);
                 result
             })

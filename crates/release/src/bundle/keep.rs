@@ -150,13 +150,20 @@ impl Releases {
     pub async fn parts(&self, release: &Release) -> Result<Vec<(Part, Vec<u8>)>, ReleaseError> {
         let mut all = Vec::with_capacity(release.parts.len());
         for part in &release.parts {
-            let bytes = match &self.0 {
-                Kept::Registry(shelf) => shelf.part(part).await?,
-                Kept::Place(place) => read(place, &part.digest).await?,
-            };
-            all.push((part.clone(), bytes));
+            all.push((part.clone(), self.part(part).await?));
         }
         Ok(all)
+    }
+
+    /// The bytes of a part.
+    ///
+    /// # Errors
+    /// As [`Releases::evidence`].
+    pub async fn part(&self, part: &Part) -> Result<Vec<u8>, ReleaseError> {
+        match &self.0 {
+            Kept::Registry(shelf) => shelf.part(part).await,
+            Kept::Place(place) => read(place, &part.digest).await,
+        }
     }
 
     /// Digests of the releases that a registry has. None: the place has no list but the ledger.

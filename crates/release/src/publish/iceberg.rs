@@ -148,15 +148,15 @@ impl Shelf for Table<'_> {
         };
         let number = |text: &str| {
             text.parse::<i64>().map_err(|_| {
-                refusal(
+                Box::new(refusal(
                     "release-data-gone",
                     format!("`{text}` is not a snapshot"),
                     "give the number of a snapshot",
-                )
+                ))
             })
         };
-        let from = change.from.as_deref().map(number).transpose()?;
-        let to = number(&change.to)?;
+        let from = change.from.as_deref().map(number).transpose().map_err(|why| *why)?;
+        let to = number(&change.to).map_err(|why| *why)?;
         if metadata.reference(MAIN) != from || !metadata.has(to) {
             return Ok(false);
         }

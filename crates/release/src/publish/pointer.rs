@@ -81,16 +81,17 @@ impl<'a> Versions<'a> {
     /// It cannot be read.
     pub async fn pointer(&self) -> Result<Option<Pointer>, Diagnostic> {
         let bytes = self.place.content(FILE).await.map_err(failed)?;
-        bytes.map(|bytes| self.read(&bytes)).transpose()
+        let pointer = bytes.map(|bytes| self.read(&bytes)).transpose();
+        pointer.map_err(|why| *why)
     }
 
-    fn read(&self, bytes: &[u8]) -> Result<Pointer, Diagnostic> {
+    fn read(&self, bytes: &[u8]) -> Result<Pointer, Box<Diagnostic>> {
         Pointer::read(bytes).map_err(|why| {
-            unknown(
+            Box::new(unknown(
                 "release-data-place",
                 format!("{}/{FILE} cannot be read: {why}", self.url),
                 "find who wrote it, and restore it from a copy; what readers see is not known",
-            )
+            ))
         })
     }
 
@@ -207,19 +208,19 @@ impl Shelf for Versions<'_> {
             Ok(()) => Ok(true),
             // Or it was written by this, and the answer got lost: a look shows it.
             Err(Unset::Others) => Ok(false),
-            Err(Unset::Failed(why)) => Err(why),
+            Err(Unset::Failed(why)) => Err(*why),
         }
     }
 }
 
 enum Unset {
     Others,
-    Failed(Diagnostic),
+    Failed(Box<Diagnostic>),
 }
 
 impl From<StorageError> for Unset {
     fn from(error: StorageError) -> Self {
-        Unset::Failed(failed(error))
+        Unset::Failed(Box::new(failed(error)))
     }
 }
 

@@ -395,7 +395,10 @@ mod tests {
         }
         assert!(super::super::Programs::named("kafka-4.0.0").is_none());
         let names: Vec<String> = PROGRAMS.iter().map(Program::call_name).collect();
-        assert!(names.contains(&"kafka".to_owned()) && names.contains(&"kafka-4.1.1".to_owned()), "{names:?}");
+        assert!(
+            names.contains(&"kafka".to_owned()) && names.contains(&"kafka-4.1.1".to_owned()),
+            "{names:?}"
+        );
     }
 
     #[test]

@@ -121,9 +121,7 @@ impl Programs {
 
     /// Where a program is, or will be.
     pub fn directory(&self, program: &Program) -> PathBuf {
-        self.runtimes
-            .join("programs")
-            .join(program.directory_name())
+        self.runtimes.join("programs").join(program.directory_name())
     }
 
     /// Whether a program is installed as the catalogue has it now.

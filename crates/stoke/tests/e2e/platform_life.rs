@@ -106,7 +106,10 @@ fn life(context: &Context) -> Result<(), Failed> {
 
     // To the next version, and with the same file of before back again.
     for (file, version) in [
-        (later(), (|(_, _, later)| later) as fn((&str, &'static str, &'static str)) -> &'static str),
+        (
+            later(),
+            (|(_, _, later)| later) as fn((&str, &'static str, &'static str)) -> &'static str,
+        ),
         (EARLIER.to_owned(), |(_, earlier, _)| earlier),
     ] {
         std::fs::write(world.work.path().join("platform.yaml"), file)?;
@@ -114,7 +117,10 @@ fn life(context: &Context) -> Result<(), Failed> {
         let said = world.run(&["platform", "apply", "--timeout", "30m"], 0)?;
         println!("platform life: applied in {:?}", begun.elapsed());
         expect_parts(&said, &["0 created, 5 changed, 0 removed"])?;
-        expect_parts(&world.run(&["platform", "status"], 0)?, &["all ready, as the file says"])?;
+        expect_parts(
+            &world.run(&["platform", "status"], 0)?,
+            &["all ready, as the file says"],
+        )?;
         let brought = world.json(&up)?;
         are_there(&world, &brought, version)?;
     }
@@ -170,7 +176,13 @@ fn write(world: &World, brought: &Value) -> Result<(), Failed> {
     world.shell("deploy/metastore", include_str!("platform_up/create_database.sh"))?;
     let url = crate::platform_up::url(brought, "experiments")?.trim_end_matches('/');
     let create = format!("{url}/api/2.0/mlflow/experiments/create");
-    crate::platform_up::curl(&["-H", "Content-Type: application/json", "-d", r#"{"name": "teas"}"#, &create])?;
+    crate::platform_up::curl(&[
+        "-H",
+        "Content-Type: application/json",
+        "-d",
+        r#"{"name": "teas"}"#,
+        &create,
+    ])?;
     world.shell("deploy/schedules", "airflow variables set tea oolong")?;
     Ok(())
 }
@@ -192,7 +204,10 @@ fn are_there(
         );
     }
     let server = version(VERSIONS[0]);
-    let said = world.shell("database-0", &format!("{PSQL} 'SELECT name FROM teas; SHOW server_version'"))?;
+    let said = world.shell(
+        "database-0",
+        &format!("{PSQL} 'SELECT name FROM teas; SHOW server_version'"),
+    )?;
     expect_parts(&said, &["oolong", server])?;
     let consume = format!(
         "/opt/kafka/bin/kafka-console-consumer.sh {BROKER} --topic orders --from-beginning --max-messages 1 --timeout-ms 60000"

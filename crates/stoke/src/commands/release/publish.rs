@@ -202,7 +202,7 @@ impl Auditor for Holder<'_> {
         self.report = serde_json::to_value(&report).unwrap_or_default();
         let bytes = self.report.to_string().into_bytes();
         let evidence = Digest::of(&bytes);
-        let kept = self.store.releases.blob(&evidence, &bytes).await;
+        let kept = self.store.releases.put_evidence(&evidence, &bytes).await;
         kept.map_err(|error| *super::kept(error).diagnostic)?;
         Ok(Audit {
             verdict: match report.passed() {
@@ -272,7 +272,7 @@ async fn contract_of(
             some => wrong(message, &format!("it has {}", some.join(", "))),
         });
     };
-    let bytes = store.releases.bytes(&part.digest).await.map_err(super::kept)?;
+    let bytes = store.releases.part(part).await.map_err(super::kept)?;
     let source = Source::new(&data.contract, &String::from_utf8_lossy(&bytes));
     let (contract, complaints) = contract::read(&source, data.object.as_deref());
     match contract.filter(|_| !has_errors(&complaints)) {
