@@ -89,7 +89,7 @@ fn what_is_wrong_has_its_place() {
         ),
         (
             "  data: [{name: a, contract: c, iceberg: {table: /t, branch: x}}, {name: b, contract: c, iceberg: {table: /u}}]\n",
-            "environments-value 5:100 give all tables of the environment one branch",
+            "environments-value 5:99 give all tables of the environment one branch",
         ),
         (
             "  errorBudget: stop\n",
