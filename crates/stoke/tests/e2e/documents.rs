@@ -11,7 +11,7 @@ use libtest_mimic::{Failed, Trial};
 use crate::common::{Context, VERSIONS, expect_code, full, program, repository, stoke};
 
 /// Those whose commands take seconds, and the README; the others are executed in tier `full`.
-const BY_DEFAULT: [&str; 11] = [
+const BY_DEFAULT: [&str; 12] = [
     "README.md",
     "advisories.md",
     "check-metrics.md",
@@ -22,6 +22,7 @@ const BY_DEFAULT: [&str; 11] = [
     "platform.md",
     "policy.md",
     "presets.md",
+    "publish.md",
     "release.md",
 ];
 
