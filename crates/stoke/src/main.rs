@@ -15,6 +15,11 @@ mod terminal;
 
 use std::process::ExitCode;
 
+/// musl's own allocator has one lock for all threads: what allocates much took four times as long.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     stoke_sandbox::main_if_sandboxed();
     let mut arguments = std::env::args_os();

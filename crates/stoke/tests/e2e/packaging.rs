@@ -180,7 +180,7 @@ fn bills(work: &Work) -> Result<(), Failed> {
     let script = "import sys\nfrom cyclonedx.schema import SchemaVersion\nfrom cyclonedx.validation.json import JsonStrictValidator\n\
                   wrong = JsonStrictValidator(SchemaVersion.V1_6).validate_str(open(sys.argv[1]).read())\nsys.exit(str(wrong) if wrong else 0)";
     for (end, package) in [
-        ("-linux.cdx.json", "pkg:cargo/tokio@"),
+        ("-linux-gnu.cdx.json", "pkg:cargo/tokio@"),
         ("-image.cdx.json", "pkg:deb/debian/libc6@"),
     ] {
         let file = work.file(end)?;
