@@ -137,7 +137,6 @@ impl Shelf {
         self.first(&tag(RELEASE_TAG, digest), digest).await
     }
 
-    /// Evidence.
     pub(super) async fn evidence(&self, digest: &Digest) -> Result<Vec<u8>, ReleaseError> {
         self.first(&tag(EVIDENCE_TAG, digest), digest).await
     }

@@ -27,7 +27,6 @@ pub enum Target {
     Before,
     /// The last version that this release did not write; nothing is done when readers see none of its.
     BeforeRelease(Digest),
-    /// This version.
     Version(String),
 }
 
