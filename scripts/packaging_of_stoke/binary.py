@@ -60,9 +60,9 @@ def build(here, work, libc):
 
 
 def choose(machine, here, work, libc):
-    """The target, and the C compiler for it where it is another than this machine's. Static where that can be built: a binary of glibc runs on no older machine and on none of musl."""
+    """The target, and the C compiler for it where it is another than this machine's. A static one is made when it is asked for: it was not run yet."""
     musl, gnu = f"{machine}-unknown-linux-musl", f"{machine}-unknown-linux-gnu"
-    if libc == "gnu":
+    if libc != "musl":
         return gnu, None
     installed = subprocess.run(["rustup", "target", "list", "--installed"], capture_output=True, text=True, cwd=here)
     if installed.returncode != 0 or musl not in installed.stdout.split():
@@ -74,10 +74,7 @@ def choose(machine, here, work, libc):
             "there is no C compiler for musl: `apt-get install musl-tools`; or, with nothing installed, `apt-get download musl-dev musl-tools`, "
             "`dpkg -x FILE DIR` for both, and STOKE_MUSL=DIR"
         )
-    if libc == "musl":
-        sys.exit(f"no static binary: {missing}")
-    print(f"the binary needs the C library of this machine or a newer one: {missing}", file=sys.stderr)
-    return gnu, None
+    sys.exit(f"no static binary: {missing}")
 
 
 def musl_gcc(machine, target, work):
