@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::encrypted::EncryptedFile;
 use crate::render::{NO_ENVIRONMENT, Scope};
 use crate::spec::Platform;
-use crate::taken::Taken;
 
 /// A file in one environment: its values are those of the environment where that sets them.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,7 +14,7 @@ pub struct Resolved {
     pub environment: String,
     pub platform: Platform,
     /// Its files with encrypted Secrets.
-    pub taken: Vec<Taken>,
+    pub encrypted: Vec<EncryptedFile>,
 }
 
 impl Resolved {
@@ -23,7 +23,7 @@ impl Resolved {
         Scope {
             platform: &self.platform,
             environment: &self.environment,
-            taken: &self.taken,
+            encrypted: &self.encrypted,
         }
     }
 }
@@ -36,7 +36,7 @@ pub fn resolve(platform: &Platform, environment: Option<&str>) -> Result<Resolve
     let mut resolved = Resolved {
         environment: environment.unwrap_or(NO_ENVIRONMENT).to_owned(),
         platform: platform.clone(),
-        taken: Vec::new(),
+        encrypted: Vec::new(),
     };
     let Some(name) = environment else {
         return Ok(resolved);

@@ -11,13 +11,14 @@
 //! - [`plan`](mod@plan): what is to be done in a cluster, and whether it is done
 //! - [`local`]: what the embedded cluster is asked to give; [`secrets`]: Secrets that are named; [`reach`](mod@reach): how components are reached from this machine
 //! - [`store`](mod@store): object stores of the clouds
-//! - [`taken`]: files with encrypted Secrets, as they are
+//! - [`encrypted`]: files with encrypted Secrets, as they are
 //! - [`preset`]: what applications of a workload set, each key with its reason
 //! - [`path`]: job directories that pass their checks and run at once
 
 pub mod check;
 pub mod codes;
 pub mod component;
+pub mod encrypted;
 pub mod environment;
 pub mod local;
 pub mod path;
@@ -28,5 +29,4 @@ pub mod render;
 pub mod secrets;
 pub mod spec;
 pub mod store;
-pub mod taken;
 pub mod wire;

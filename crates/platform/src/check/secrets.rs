@@ -8,10 +8,10 @@ use stoke_model::names::{check_dns_1123, check_subdomain};
 
 use super::Issues;
 use super::parts::{or_nearest, secret_key, secret_name};
+use crate::encrypted::Form;
 use crate::environment::Resolved;
 use crate::secrets;
 use crate::spec::secrets::{AzureAuth, Azurekv, MADE, SecretStore, Vault};
-use crate::taken::Form;
 
 pub(super) fn look(resolved: &Resolved, issues: &mut Issues) {
     let scope = resolved.scope();
@@ -361,7 +361,7 @@ fn files(resolved: &Resolved, issues: &mut Issues) {
     let wanted = secrets::all(&scope);
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
     let mut names: BTreeMap<&str, &str> = BTreeMap::new();
-    for (index, file) in resolved.taken.iter().enumerate() {
+    for (index, file) in resolved.encrypted.iter().enumerate() {
         let path = join_index("secrets.files", index);
         if let Some(other) = names.insert(file.file_name(), &file.path) {
             let message = format!("`{other}` has the same name in a tree of files");
@@ -401,7 +401,7 @@ fn files(resolved: &Resolved, issues: &mut Issues) {
             }
         }
     }
-    let has_sops = resolved.taken.iter().any(|file| file.form == Form::Sops);
+    let has_sops = resolved.encrypted.iter().any(|file| file.form == Form::Sops);
     if resolved.platform.secrets.decryption.is_some() && !has_sops {
         issues.error(
             "platform-contradiction",

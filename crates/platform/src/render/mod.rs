@@ -19,9 +19,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::component::Gives;
+use crate::encrypted::EncryptedFile;
 use crate::spec::components::ObjectStore;
 use crate::spec::{Component, Database, Login, Platform, Security, Spark};
-use crate::taken::Taken;
 
 /// Label: the platform that an object is of.
 pub const LABEL_PLATFORM: &str = "platform.stoke.dev/name";
@@ -42,7 +42,7 @@ pub struct Scope<'a> {
     pub platform: &'a Platform,
     pub environment: &'a str,
     /// Files with encrypted Secrets.
-    pub taken: &'a [Taken],
+    pub encrypted: &'a [EncryptedFile],
 }
 
 /// A database, and how it is reached.

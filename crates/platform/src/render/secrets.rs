@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Scope;
+use crate::encrypted::{Form, Secret};
 use crate::secrets::{Purpose, all};
 use crate::spec::secrets::{Restart, SecretStore, StoreKind};
-use crate::taken::{Form, Secret};
 
 /// Annotation of pods: what the encrypted files say of the Secrets that they read once.
 const SEALED: &str = "platform.stoke.dev/secrets";
@@ -34,7 +34,7 @@ pub struct External<'a> {
 impl<'a> Scope<'a> {
     /// Secrets that encrypted files make.
     pub fn sealed(&self) -> impl Iterator<Item = (Form, &'a Secret)> {
-        let files = self.taken.iter();
+        let files = self.encrypted.iter();
         files.flat_map(|file| file.secrets.iter().map(|secret| (file.form, secret)))
     }
 
@@ -91,7 +91,7 @@ impl<'a> Scope<'a> {
 
     /// Whether something must make Secrets before components are applied.
     pub(super) fn has_secrets(&self) -> bool {
-        self.platform.secrets.from().is_some() || !self.taken.is_empty()
+        self.platform.secrets.from().is_some() || !self.encrypted.is_empty()
     }
 }
 
@@ -163,7 +163,7 @@ pub fn restart(scope: &Scope<'_>, external: &[String], object: &mut Value) {
     references(&object["spec"]["template"]["spec"], &mut named);
     let mut digest = Sha256::new();
     let mut is_sealed = false;
-    for file in scope.taken {
+    for file in scope.encrypted {
         if file.secrets.iter().any(|secret| named.contains(&secret.name)) {
             is_sealed = true;
             digest.update(file.text.as_bytes());

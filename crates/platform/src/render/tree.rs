@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{LABEL_ENVIRONMENT, LABEL_PLATFORM, Scope, WAVE, objects};
-use crate::taken;
+use crate::encrypted;
 
 /// What makes a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,9 +81,9 @@ pub fn files(
         }
         // As they are written: SOPS signs the whole of a file.
         let encrypted: Vec<(&str, &str)> = scope
-            .taken
+            .encrypted
             .iter()
-            .filter(|file| file.form == taken::Form::Sops)
+            .filter(|file| file.form == encrypted::Form::Sops)
             .map(|file| (file.file_name(), file.text.as_str()))
             .collect();
         for (name, text) in &encrypted {
@@ -125,7 +125,7 @@ const NO_REPOSITORY: &str = "what follows the tree must know where it lies";
 /// # Errors
 /// Where a file of SOPS is among them: nothing else decrypts it.
 pub fn decryptable(scope: &Scope<'_>) -> Result<(), String> {
-    match scope.taken.iter().find(|file| file.form == taken::Form::Sops) {
+    match scope.encrypted.iter().find(|file| file.form == encrypted::Form::Sops) {
         None => Ok(()),
         Some(file) => Err(format!(
             "{} is encrypted by SOPS, and is decrypted by Flux alone: as it is, the Secret would have no value that works",

@@ -12,8 +12,8 @@ use stoke_model::schema::lint;
 use super::{Platform, schema};
 use crate::check::{Issue, examine};
 use crate::component::CATALOGUE;
+use crate::encrypted::EncryptedFile;
 use crate::environment::{Resolved, resolve};
-use crate::taken::Taken;
 
 /// Gives the text of a file beside the platform's.
 pub type Beside<'a> = &'a dyn Fn(&str) -> Result<String, String>;
@@ -31,7 +31,7 @@ pub fn alone(_: &str) -> Result<String, String> {
 pub struct File {
     pub platform: Platform,
     /// The files with encrypted Secrets that it names, as it stands or in an environment.
-    pub taken: Vec<Taken>,
+    pub encrypted: Vec<EncryptedFile>,
     /// What is right and perhaps not meant.
     pub warnings: Vec<Diagnostic>,
 }
@@ -43,7 +43,7 @@ impl File {
     /// When there is no such environment.
     pub fn in_environment(&self, environment: Option<&str>) -> Result<Resolved, Box<Diagnostic>> {
         let resolved = resolve(&self.platform, environment).map(|mut resolved| {
-            resolved.taken = taken_by(&resolved.platform, &self.taken);
+            resolved.encrypted = encrypted_of(&resolved.platform, &self.encrypted);
             resolved
         });
         resolved.map_err(|why| {
@@ -59,10 +59,10 @@ impl File {
 }
 
 /// Those of some files that a platform names, in its order.
-fn taken_by(platform: &Platform, all: &[Taken]) -> Vec<Taken> {
+fn encrypted_of(platform: &Platform, all: &[EncryptedFile]) -> Vec<EncryptedFile> {
     let names = platform.secrets.files.iter().flatten();
     names
-        .filter_map(|name| all.iter().find(|taken| taken.path == *name).cloned())
+        .filter_map(|name| all.iter().find(|file| file.path == *name).cloned())
         .collect()
 }
 
@@ -93,33 +93,37 @@ pub fn read(source: &Arc<Source>, beside: Beside<'_>) -> Result<File, Vec<Diagno
             return Err(complaints);
         }
     };
-    let taken = match taken(source, node, beside) {
-        Ok(taken) => taken,
+    let encrypted = match encrypted_files(source, node, beside) {
+        Ok(encrypted) => encrypted,
         Err(found) => {
             complaints.extend(found);
             return Err(in_order(complaints));
         }
     };
-    complaints.extend(meaning(source, node, &platform, &taken));
+    complaints.extend(meaning(source, node, &platform, &encrypted));
     let complaints = in_order(complaints);
     match has_errors(&complaints) {
         true => Err(complaints),
         false => Ok(File {
             platform,
-            taken,
+            encrypted,
             warnings: complaints,
         }),
     }
 }
 
 /// The files with encrypted Secrets that are named, each once.
-fn taken(source: &Arc<Source>, node: &Node, beside: Beside<'_>) -> Result<Vec<Taken>, Vec<Diagnostic>> {
+fn encrypted_files(
+    source: &Arc<Source>,
+    node: &Node,
+    beside: Beside<'_>,
+) -> Result<Vec<EncryptedFile>, Vec<Diagnostic>> {
     let environments = node.get("environments").map(Node::entries).unwrap_or_default();
     let of_environments = environments
         .iter()
         .map(|entry| join(&join("environments", &entry.key), "secrets"));
     let paths: Vec<String> = std::iter::once("secrets".to_owned()).chain(of_environments).collect();
-    let (mut all, mut complaints): (Vec<Taken>, Vec<Diagnostic>) = (Vec::new(), Vec::new());
+    let (mut all, mut complaints): (Vec<EncryptedFile>, Vec<Diagnostic>) = (Vec::new(), Vec::new());
     let mut seen = BTreeSet::new();
     for path in paths {
         let path = join(&path, "files");
@@ -147,8 +151,8 @@ fn taken(source: &Arc<Source>, node: &Node, beside: Beside<'_>) -> Result<Vec<Ta
                     );
                     complaints.push(found.with_fix("write the path from the directory of this file"));
                 }
-                Ok(text) => match crate::taken::read(name, &text) {
-                    Ok(taken) => all.push(taken),
+                Ok(text) => match crate::encrypted::read(name, &text) {
+                    Ok(file) => all.push(file),
                     Err(found) => complaints.extend(found),
                 },
             }
@@ -487,14 +491,14 @@ fn renamed(path: &str, to: &str, value: Value) -> Option<Value> {
 }
 
 /// What the values mean together, as the file stands and in each environment.
-fn meaning(source: &Arc<Source>, node: &Node, platform: &Platform, taken: &[Taken]) -> Vec<Diagnostic> {
+fn meaning(source: &Arc<Source>, node: &Node, platform: &Platform, encrypted: &[EncryptedFile]) -> Vec<Diagnostic> {
     let mut all = Vec::new();
     let mut seen = BTreeSet::new();
     let names = std::iter::once(None).chain(platform.environments.keys().map(|name| Some(name.as_str())));
     for environment in names {
         let resolved = match resolve(platform, environment) {
             Ok(mut resolved) => {
-                resolved.taken = taken_by(&resolved.platform, taken);
+                resolved.encrypted = encrypted_of(&resolved.platform, encrypted);
                 resolved
             }
             Err(why) => {

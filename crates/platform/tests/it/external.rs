@@ -186,7 +186,7 @@ fn pods_start_again_when_what_they_read_once_changes() {
         workload(objects, name)["spec"]["template"]["metadata"]["annotations"]["platform.stoke.dev/secrets"].clone()
     };
     let mut other = resolved.clone();
-    other.taken[0].text.push_str("# encrypted again\n");
+    other.encrypted[0].text.push_str("# encrypted again\n");
     let after = objects(&other.scope());
     assert!(sealed(&before, "schedules").is_string());
     assert_ne!(sealed(&before, "schedules"), sealed(&after, "schedules"));

@@ -158,8 +158,22 @@ fn every_key_has_an_effect() {
     let (mut changed, mut removed, mut single) = (0, 0_usize, Vec::new());
     let (mut without_effect, mut unsaid) = (Vec::new(), Vec::new());
     for (path, value) in &all {
+        // A version shows in the image of the project, where none is named.
+        let (whole, before) = match path
+            .strip_prefix("components.")
+            .and_then(|path| path.strip_suffix(".version"))
+        {
+            Some(name) if yaml["components"][name]["image"].is_string() => {
+                let mut whole = yaml.clone();
+                let component = whole["components"][name].as_object_mut().unwrap();
+                component.retain(|key, _| key != "image" && key != "digest");
+                let before = rendered(&right(&whole.to_string()));
+                (whole, before)
+            }
+            _ => (yaml.clone(), before.clone()),
+        };
         // What is left out must show where the value cannot be another.
-        let candidates = others(path, value).into_iter().map(|other| set(&yaml, path, other));
+        let candidates = others(path, value).into_iter().map(|other| set(&whole, path, other));
         let mut valid = candidates.filter_map(|whole| read(&whole.to_string()).ok()).peekable();
         if valid.peek().is_none() {
             match only_value(path) {

@@ -6,7 +6,8 @@
 mod blocks;
 mod delta;
 mod documents;
-pub mod iceberg;
+mod iceberg;
+pub mod iceberg_files;
 mod mapped;
 mod parquet;
 pub mod partition;

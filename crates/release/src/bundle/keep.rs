@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use stoke_storage::{Place, StorageError};
 
-use super::registry::Shelf;
+use super::registry::ReleaseRepository;
 use super::{Part, Release};
 use crate::oci::{Digest, Location, OciError, Settings};
 
@@ -65,7 +65,7 @@ pub struct Releases(Kept);
 #[derive(Clone, Debug)]
 enum Kept {
     Place(Place),
-    Registry(Shelf),
+    Registry(ReleaseRepository),
 }
 
 impl Releases {
@@ -79,7 +79,7 @@ impl Releases {
     /// # Errors
     /// Certificates that cannot be read; a disk that is full.
     pub fn in_registry(location: &Location, settings: &Settings) -> Result<Self, ReleaseError> {
-        Ok(Self(Kept::Registry(Shelf::open(location, settings)?)))
+        Ok(Self(Kept::Registry(ReleaseRepository::open(location, settings)?)))
     }
 
     /// Keeps a release and its parts; what is there already is not written again.
@@ -89,7 +89,7 @@ impl Releases {
     pub async fn put(&self, release: &Release, contents: &[(Digest, Vec<u8>)]) -> Result<Digest, ReleaseError> {
         let digest = release.digest();
         match &self.0 {
-            Kept::Registry(shelf) => shelf.put(release, contents).await?,
+            Kept::Registry(repository) => repository.put(release, contents).await?,
             Kept::Place(place) => {
                 for (digest, bytes) in contents {
                     write(place, digest, bytes).await?;
@@ -107,7 +107,7 @@ impl Releases {
     /// The store does not take it.
     pub async fn put_evidence(&self, digest: &Digest, bytes: &[u8]) -> Result<(), ReleaseError> {
         match &self.0 {
-            Kept::Registry(shelf) => shelf.put_evidence(digest, bytes).await,
+            Kept::Registry(repository) => repository.put_evidence(digest, bytes).await,
             Kept::Place(place) => write(place, digest, bytes).await,
         }
     }
@@ -118,7 +118,7 @@ impl Releases {
     /// It is not there, or something else is.
     pub async fn evidence(&self, digest: &Digest) -> Result<Vec<u8>, ReleaseError> {
         match &self.0 {
-            Kept::Registry(shelf) => shelf.evidence(digest).await,
+            Kept::Registry(repository) => repository.evidence(digest).await,
             Kept::Place(place) => read(place, digest).await,
         }
     }
@@ -129,7 +129,7 @@ impl Releases {
     /// As [`Releases::evidence`]; it is something else.
     pub async fn get(&self, digest: &Digest) -> Result<Release, ReleaseError> {
         let bytes = match &self.0 {
-            Kept::Registry(shelf) => shelf.release(digest).await?,
+            Kept::Registry(repository) => repository.release(digest).await?,
             Kept::Place(place) => read(place, digest).await?,
         };
         let foreign = |why: String| ReleaseError::Foreign {
@@ -161,7 +161,7 @@ impl Releases {
     /// As [`Releases::evidence`].
     pub async fn part(&self, part: &Part) -> Result<Vec<u8>, ReleaseError> {
         match &self.0 {
-            Kept::Registry(shelf) => shelf.part(part).await,
+            Kept::Registry(repository) => repository.part(part).await,
             Kept::Place(place) => read(place, &part.digest).await,
         }
     }
@@ -172,7 +172,7 @@ impl Releases {
     /// The registry does not answer.
     pub async fn listed(&self) -> Result<Option<BTreeSet<Digest>>, ReleaseError> {
         match &self.0 {
-            Kept::Registry(shelf) => shelf.releases().await.map(Some),
+            Kept::Registry(repository) => repository.releases().await.map(Some),
             Kept::Place(_) => Ok(None),
         }
     }

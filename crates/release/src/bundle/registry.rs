@@ -31,7 +31,7 @@ const MOST: u64 = 1 << 30;
 
 /// A repository of releases. Clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Shelf {
+pub(super) struct ReleaseRepository {
     repository: Repository,
     /// Of this process only: what is verified is what the registry has now.
     cache: Cache,
@@ -61,7 +61,7 @@ pub fn repository_of(text: &str) -> Option<OciResult<Location>> {
     })
 }
 
-impl Shelf {
+impl ReleaseRepository {
     pub(super) fn open(location: &Location, settings: &Settings) -> OciResult<Self> {
         let directory = tempfile::tempdir().map_err(OciError::at(&std::env::temp_dir()))?;
         Ok(Self {

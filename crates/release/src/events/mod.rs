@@ -49,22 +49,16 @@ pub fn of(entry: &Entry, source: &str, name: &str) -> Option<Value> {
             verdict,
             evidence,
             against,
-        } => {
-            let outcome = match verdict {
-                Verdict::Pass | Verdict::Waived => "success",
-                Verdict::Fail => "failure",
-            };
-            (
-                release,
-                "testsuiterun.finished",
-                "0.3.0",
-                json!({"id": format!("{}/{gate}/{}", release.short(), entry.sequence), "content": {"outcome": outcome, "environment": environment("release"), "testSuite": {"id": gate, "name": gate}}}),
-                match against {
-                    Some(against) => json!({"verdict": verdict, "evidence": evidence, "against": against}),
-                    None => json!({"verdict": verdict, "evidence": evidence}),
-                },
-            )
-        }
+        } => (
+            release,
+            "testsuiterun.finished",
+            "0.3.0",
+            json!({"id": format!("{}/{gate}/{}", release.short(), entry.sequence), "content": {"outcome": outcome(verdict), "environment": environment("release"), "testSuite": {"id": gate, "name": gate}}}),
+            match against {
+                Some(against) => json!({"verdict": verdict, "evidence": evidence, "against": against}),
+                None => json!({"verdict": verdict, "evidence": evidence}),
+            },
+        ),
         Event::Deployed {
             release,
             environment: target,
@@ -101,19 +95,13 @@ pub fn of(entry: &Entry, source: &str, name: &str) -> Option<Value> {
             evidence,
             contract,
             ..
-        } => {
-            let outcome = match verdict {
-                Verdict::Pass | Verdict::Waived => "success",
-                Verdict::Fail => "failure",
-            };
-            (
-                release,
-                "testsuiterun.finished",
-                "0.3.0",
-                json!({"id": format!("{target}/{data}/{}", entry.sequence), "content": {"outcome": outcome, "environment": environment(target), "testSuite": {"id": contract, "name": data}}}),
-                json!({"version": version, "evidence": evidence}),
-            )
-        }
+        } => (
+            release,
+            "testsuiterun.finished",
+            "0.3.0",
+            json!({"id": format!("{target}/{data}/{}", entry.sequence), "content": {"outcome": outcome(verdict), "environment": environment(target), "testSuite": {"id": contract, "name": data}}}),
+            json!({"version": version, "evidence": evidence}),
+        ),
         Event::DataMoved {
             release,
             environment: target,
@@ -211,6 +199,14 @@ pub fn cloud_event(event: &Value) -> Value {
         "traceparent": format!("00-{trace}-{}-01", span.get(..16).unwrap_or_default()),
         "data": event,
     })
+}
+
+/// The outcome of a test run, in CDEvents' words.
+fn outcome(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass | Verdict::Waived => "success",
+        Verdict::Fail => "failure",
+    }
 }
 
 fn context(entry: &Entry, source: &str, release: &Digest, kind: &str) -> Value {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use stoke_diagnostics::Diagnostic;
 
 use super::decide::{self, Key, Next, Target};
-use super::{Auditor, Change, Seen, Shelf, refusal};
+use super::{Auditor, Change, Destination, Seen, refusal};
 use crate::ledger::data::OpenMove;
 use crate::ledger::keep::LedgerError;
 use crate::ledger::{Entry, Event, Head, History, Ledger, Step, Verdict};
@@ -59,7 +59,7 @@ pub struct Command<'a> {
 pub async fn publish(
     command: &Command<'_>,
     wanted: Option<&str>,
-    shelf: &mut impl Shelf,
+    destination: &mut impl Destination,
     auditor: &mut impl Auditor,
 ) -> Result<Ended, Stopped> {
     let contract = auditor.contract();
@@ -68,12 +68,15 @@ pub async fn publish(
         let mut entries = command.ledger.read(command.known).await?;
         let history = History::of(&entries);
         work.still_ours(&history, &command.key)?;
-        let seen = shelf.look().await.map_err(|why| Stopped::NotDone(Box::new(why)))?;
+        let seen = destination
+            .look()
+            .await
+            .map_err(|why| Stopped::NotDone(Box::new(why)))?;
         let now = (command.clock)();
         let next = decide::publish(&history, &command.key, None, wanted, &contract, &seen, now);
         let next = next.map_err(Stopped::Refused)?;
         let Next::Audit { version, seal } = next else {
-            if let Some(ended) = work.step(command, next, &mut entries, &seen, shelf).await? {
+            if let Some(ended) = work.step(command, next, &mut entries, &seen, destination).await? {
                 return Ok(ended);
             }
             continue;
@@ -121,20 +124,27 @@ pub async fn publish(
 ///
 /// # Errors
 /// See [`Stopped`].
-pub async fn roll_back(command: &Command<'_>, target: &Target, shelf: &mut impl Shelf) -> Result<Ended, Stopped> {
+pub async fn roll_back(
+    command: &Command<'_>,
+    target: &Target,
+    destination: &mut impl Destination,
+) -> Result<Ended, Stopped> {
     let mut work = Work::default();
     for _ in 0..STEPS {
         let mut entries = command.ledger.read(command.known).await?;
         let history = History::of(&entries);
         work.still_ours(&history, &command.key)?;
-        let seen = shelf.look().await.map_err(|why| Stopped::NotDone(Box::new(why)))?;
+        let seen = destination
+            .look()
+            .await
+            .map_err(|why| Stopped::NotDone(Box::new(why)))?;
         let next = decide::roll_back(&history, &command.key, target, &seen, (command.clock)());
         let next = next.map_err(Stopped::Refused)?;
         if let Next::Begin(Event::DataMoving { to, seal, .. }) = &next {
-            let whole = shelf.is_whole(to, seal.as_ref()).await;
+            let whole = destination.is_whole(to, seal.as_ref()).await;
             whole.map_err(|why| Stopped::Refused(vec![why]))?;
         }
-        if let Some(ended) = work.step(command, next, &mut entries, &seen, shelf).await? {
+        if let Some(ended) = work.step(command, next, &mut entries, &seen, destination).await? {
             return Ok(ended);
         }
     }
@@ -177,7 +187,7 @@ impl Work {
         next: Next,
         entries: &mut Vec<Entry>,
         seen: &Seen,
-        shelf: &mut impl Shelf,
+        destination: &mut impl Destination,
     ) -> Result<Option<Ended>, Stopped> {
         let now = (command.clock)();
         match next {
@@ -223,7 +233,7 @@ impl Work {
             },
             Next::Set(open) => {
                 let change = change_of(&open);
-                let done = shelf.set(&change).await;
+                let done = destination.set(&change).await;
                 let done = match done {
                     Ok(done) => done,
                     // It may have happened, or may the next time.
@@ -250,7 +260,7 @@ impl Work {
                     ended.version = Some(open.to.clone());
                     return Ok(Some(ended));
                 }
-                // It is this command's by now: what comes of it is told.
+                // It is this command's by now, which reports what comes of it.
                 self.begun = Some(open.sequence);
             }
             Next::Audit { .. } => {}

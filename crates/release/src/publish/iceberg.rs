@@ -8,12 +8,12 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use stoke_diagnostics::Diagnostic;
-use stoke_quality::data::iceberg::{HINT, current_metadata, metadata_number};
+use stoke_quality::data::iceberg_files::{HINT, current_metadata, metadata_number};
 use stoke_storage::{HttpClient, Place, StorageError};
 
 use super::metadata::{MAIN, Metadata, Standing};
 use super::pointer::failed;
-use super::{Change, Seen, Shelf, refusal, unknown};
+use super::{Change, Destination, Seen, refusal, unknown};
 use crate::ledger::Step;
 use crate::oci::Digest;
 
@@ -23,7 +23,7 @@ pub const RELEASE: &str = "stoke.release";
 const MOST: usize = 256 << 20;
 
 /// Where a table's metadata are, and who changes them.
-pub enum Keeper {
+pub enum TableOperations {
     /// The table is its directory: its metadata files are numbered, and the next one is made only if it is not there.
     Path(Place),
     Catalog(Catalog),
@@ -31,7 +31,7 @@ pub enum Keeper {
 
 /// A table with a branch that runs write to.
 pub struct Table<'a> {
-    keeper: Keeper,
+    operations: TableOperations,
     /// As people write it.
     shown: String,
     branch: String,
@@ -42,9 +42,14 @@ pub struct Table<'a> {
 
 impl<'a> Table<'a> {
     #[must_use]
-    pub fn new(keeper: Keeper, shown: String, branch: String, clock: &'a (dyn Fn() -> Timestamp + Sync)) -> Self {
+    pub fn new(
+        operations: TableOperations,
+        shown: String,
+        branch: String,
+        clock: &'a (dyn Fn() -> Timestamp + Sync),
+    ) -> Self {
         Self {
-            keeper,
+            operations,
             shown,
             branch,
             clock,
@@ -57,9 +62,9 @@ impl<'a> Table<'a> {
     /// # Errors
     /// They cannot be read.
     pub async fn read(&mut self) -> Result<&(Metadata, String), Diagnostic> {
-        let read = match &self.keeper {
-            Keeper::Path(place) => from_path(place, &self.shown).await?,
-            Keeper::Catalog(catalog) => catalog.load(&self.shown).await?,
+        let read = match &self.operations {
+            TableOperations::Path(place) => from_path(place, &self.shown).await?,
+            TableOperations::Catalog(catalog) => catalog.load(&self.shown).await?,
         };
         Ok(self.seen.insert(read))
     }
@@ -117,7 +122,7 @@ fn listed(names: &[&str]) -> String {
     }
 }
 
-impl Shelf for Table<'_> {
+impl Destination for Table<'_> {
     async fn look(&mut self) -> Result<Seen, Diagnostic> {
         let (metadata, _) = self.read().await?.clone();
         let mut seen = Seen {
@@ -165,8 +170,8 @@ impl Shelf for Table<'_> {
             return Ok(false);
         }
         let update = metadata.change(&self.branch, from, to, back);
-        match &self.keeper {
-            Keeper::Path(place) => {
+        match &self.operations {
+            TableOperations::Path(place) => {
                 let now = (self.clock)().as_millisecond();
                 let text = metadata.after(
                     &update,
@@ -175,7 +180,7 @@ impl Shelf for Table<'_> {
                 );
                 next_file(place, &file, text).await
             }
-            Keeper::Catalog(catalog) => {
+            TableOperations::Catalog(catalog) => {
                 catalog
                     .commit(&json!({"requirements": update.requirements, "updates": update.updates}))
                     .await

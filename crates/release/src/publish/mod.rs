@@ -1,7 +1,7 @@
 //! Blue and green of data: what a run wrote where no reader sees it is audited, published in one atomic step, and taken back in one.
 //!
 //! In: the ledger, what a place shows ([`Seen`]), the time, the verdict of an audit. Out: the next step ([`decide`]), done one after the other ([`act`]) by a
-//! [`Shelf`], which changes what readers see only if they still see what was expected.
+//! [`Destination`], which changes what readers see only if they still see what was expected.
 //! - [`metadata`]: the metadata of an Iceberg table: its branches, whether one is ahead of another, and what a change of them is
 //! - [`iceberg`]: a table by its path, or in a catalogue that speaks Iceberg's REST
 //! - [`pointer`]: directories of versions, and a small object that names the one that readers see
@@ -54,7 +54,7 @@ pub struct Change {
 }
 
 /// Where readers find data.
-pub trait Shelf {
+pub trait Destination {
     /// What is there now.
     fn look(&mut self) -> impl Future<Output = Result<Seen, Diagnostic>>;
     /// Whether an earlier version is still there, and is what it was.
@@ -77,7 +77,7 @@ pub trait Auditor {
     /// Digest of the contract.
     fn contract(&self) -> Digest;
     /// # Errors
-    /// The data could not be read: then there is no verdict.
+    /// The data could not be read, so nothing was audited.
     fn audit(&mut self, version: &str) -> impl Future<Output = Result<Audit, Diagnostic>>;
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use stoke_diagnostics::Diagnostic;
 use stoke_storage::{Entry, Place, StorageError};
 
-use super::{Change, Seen, Shelf, refusal, unknown};
+use super::{Change, Destination, Seen, refusal, unknown};
 use crate::oci::Digest;
 
 /// The object that names what readers see.
@@ -144,7 +144,7 @@ pub fn incomplete(version: &str, location: &str, paths: &[&str]) -> Option<Diagn
     ))
 }
 
-impl Shelf for Versions<'_> {
+impl Destination for Versions<'_> {
     async fn look(&mut self) -> Result<Seen, Diagnostic> {
         let mut seen = Seen {
             current: self.pointer().await?.map(|pointer| pointer.version),

@@ -186,7 +186,7 @@ fn digest_of(release: &Release) -> Digest {
     release.digest()
 }
 
-/// Hands on what comes, until so many bytes went in; then nothing comes through.
+/// Passes a number of bytes on, and nothing after them.
 fn narrow(to: String, budget: i64) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();

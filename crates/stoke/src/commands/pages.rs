@@ -12,9 +12,10 @@ use stoke_laptop::home::Home;
 use stoke_laptop::object_store::reach_any;
 use stoke_quality::Storage;
 use stoke_quality::ledger::Ledger;
-use stoke_storage::{Address, Files, StorageError, open_files};
+use stoke_storage::{Address, StorageError};
 
 use super::cost::read_prices;
+use super::quality;
 use super::slo::{self, needs_details};
 use super::watched::Watching;
 use crate::failure::{Failure, Outcome};
@@ -128,13 +129,13 @@ pub async fn kept_at(place: &str, home: &Home) -> Outcome<Storage> {
         |error: StorageError| Failure::input(error.code(), format!("{place}: {}", error.cause())).fix(error.fix());
     let address = Address::parse(place).map_err(unusable)?;
     let access = reach_any(home).await?;
-    match open_files(&address, &access, tokio::runtime::Handle::current()).map_err(unusable)? {
-        Files::Objects(objects) => Ok(Storage::objects(objects)),
-        Files::Local(directory) if directory.is_dir() => Ok(Storage::local(directory)),
-        Files::Local(_) => Err(Failure::input(
+    let files = quality::files_at(&address, &access).map_err(unusable)?;
+    match files.local_path() {
+        Some(directory) if !directory.is_dir() => Err(Failure::input(
             "stoke::quality::history",
             format!("{place}: there is no such directory"),
         )
         .fix("name the directory that `stoke quality run` was given with --history")),
+        _ => Ok(files),
     }
 }

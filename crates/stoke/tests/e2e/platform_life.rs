@@ -86,14 +86,19 @@ impl World {
         Ok(text(&output))
     }
 
-    /// What the image of each component's pods is.
+    /// Each pod with its image, without those that an upgrade is ending.
     fn images(&self) -> Result<String, Failed> {
-        let template = "{range .items[*]}{.metadata.name} {.spec.containers[0].image}{\"\\n\"}{end}";
-        let output = self
-            .kubectl(&["get", "pods", "-n", "life", "-o", &format!("jsonpath={template}")])
-            .output()?;
+        let output = self.kubectl(&["get", "pods", "-n", "life", "-o", "json"]).output()?;
         expect_code(&output, 0)?;
-        Ok(text(&output))
+        let list: Value = serde_json::from_slice(&output.stdout)?;
+        let pods = list["items"].as_array().into_iter().flatten();
+        let stay = pods.filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        let lines = stay.map(|pod| {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let image = text(&pod["spec"]["containers"][0]["image"]);
+            format!("{} {image}", text(&pod["metadata"]["name"]))
+        });
+        Ok(lines.collect::<Vec<_>>().join("\n"))
     }
 }
 

@@ -286,6 +286,14 @@ fn refused(context: &Context) -> Result<(), Failed> {
     let output = world.stoke(&["release", "rollback", "--in", "prod", "--data", "report"])?;
     expect_code(&output, 1)?;
     expect_parts(&text(&output), &["release-data-no-good"])?;
+    // For programs what is refused is one document, too.
+    let output = world.stoke(&[
+        "release", "rollback", "--in", "prod", "--data", "report", "--output", "json",
+    ])?;
+    let said: Value = serde_json::from_slice(&output.stdout)?;
+    if said["refused"][0]["code"] != "release-data-no-good" || said["changed"] != false {
+        return Err(text(&output).into());
+    }
     let output = world.stoke(&["release", "published", "--in", "prod"])?;
     expect_parts(&text(&output), &["this ledger did not publish"])
 }

@@ -22,10 +22,17 @@ async fn begin(world: &World, with_table: bool) {
         for name in ["1", "2"] {
             world.write_version(name).await;
         }
-        let mut shelf = world.versions(Some("1"));
-        published(world, "first", "data", Some("1"), &mut shelf, &mut Judge::passes())
-            .await
-            .unwrap();
+        let mut destination = world.versions(Some("1"));
+        published(
+            world,
+            "first",
+            "data",
+            Some("1"),
+            &mut destination,
+            &mut Judge::passes(),
+        )
+        .await
+        .unwrap();
     }
 }
 
@@ -130,8 +137,16 @@ fn publishers_at_the_same_time() {
         let all = (0..6).map(|number| {
             let world = world.clone();
             async move {
-                let (mut shelf, mut judge) = (world.table(), Judge::passes());
-                published(&world, &format!("p{number}"), "data", None, &mut shelf, &mut judge).await
+                let (mut destination, mut judge) = (world.table(), Judge::passes());
+                published(
+                    &world,
+                    &format!("p{number}"),
+                    "data",
+                    None,
+                    &mut destination,
+                    &mut judge,
+                )
+                .await
             }
         });
         for ended in futures::future::join_all(all).await {
@@ -149,8 +164,8 @@ fn publishers_at_the_same_time() {
         let all = names.iter().map(|name| {
             let world = world.clone();
             async move {
-                let (mut shelf, mut judge) = (world.versions(Some(name)), Judge::passes());
-                published(&world, name, "data", Some(name), &mut shelf, &mut judge).await
+                let (mut destination, mut judge) = (world.versions(Some(name)), Judge::passes());
+                published(&world, name, "data", Some(name), &mut destination, &mut judge).await
             }
         });
         let mut done = 0;
@@ -167,10 +182,10 @@ fn publishers_at_the_same_time() {
     });
 }
 
-/// A shelf before whose step something else happens.
+/// A destination before whose step something else happens.
 struct Meddled<S, F>(S, Option<F>);
 
-impl<S: Shelf, F: AsyncFnOnce()> Shelf for Meddled<S, F> {
+impl<S: Destination, F: AsyncFnOnce()> Destination for Meddled<S, F> {
     async fn look(&mut self) -> Result<Seen, Diagnostic> {
         self.0.look().await
     }
@@ -195,14 +210,14 @@ fn someone_else_publishes_in_between() {
         begin(&world, true).await;
         let others = table(&[(1, None), (2, Some(1)), (3, Some(1))], &[("main", 3), ("stoke", 2)]);
         let meddle = async || world.put_table(2, &others).await;
-        let mut shelf = Meddled(world.table(), Some(meddle));
-        let stopped = published(&world, "a", "data", None, &mut shelf, &mut Judge::passes())
+        let mut destination = Meddled(world.table(), Some(meddle));
+        let stopped = published(&world, "a", "data", None, &mut destination, &mut Judge::passes())
             .await
             .unwrap_err();
         assert_eq!(codes(&stopped), ["release-data-overtaken"]);
         assert_eq!(world.metadata().await, (2, others));
         assert!(world.data("data").await.open.is_none());
-        // A commit to another branch is no one's publication.
+        // A commit to another branch publishes nothing.
         let world = World::in_memory().await;
         begin(&world, true).await;
         let others = table(
@@ -210,8 +225,8 @@ fn someone_else_publishes_in_between() {
             &[("main", 1), ("stoke", 2), ("mine", 3)],
         );
         let meddle = async || world.put_table(2, &others).await;
-        let mut shelf = Meddled(world.table(), Some(meddle));
-        published(&world, "a", "data", None, &mut shelf, &mut Judge::passes())
+        let mut destination = Meddled(world.table(), Some(meddle));
+        published(&world, "a", "data", None, &mut destination, &mut Judge::passes())
             .await
             .unwrap();
         let (number, after) = world.metadata().await;
@@ -241,12 +256,20 @@ fn a_command_that_wakes_up_late_changes_nothing() {
             };
             let stopped = match with_table {
                 true => {
-                    let mut shelf = Meddled(world.table(), Some(meddle));
-                    published(&world, "late", "data", None, &mut shelf, &mut Judge::passes()).await
+                    let mut destination = Meddled(world.table(), Some(meddle));
+                    published(&world, "late", "data", None, &mut destination, &mut Judge::passes()).await
                 }
                 false => {
-                    let mut shelf = Meddled(world.versions(Some("2")), Some(meddle));
-                    published(&world, "late", "data", Some("2"), &mut shelf, &mut Judge::passes()).await
+                    let mut destination = Meddled(world.versions(Some("2")), Some(meddle));
+                    published(
+                        &world,
+                        "late",
+                        "data",
+                        Some("2"),
+                        &mut destination,
+                        &mut Judge::passes(),
+                    )
+                    .await
                 }
             };
             assert!(stopped.is_err(), "{stopped:?}");
@@ -255,7 +278,7 @@ fn a_command_that_wakes_up_late_changes_nothing() {
             assert!(data.went_bad("2") && data.open.is_none());
         });
     }
-    // One whose time is over gives way; it is told.
+    // One whose time is over gives way, and reports it.
     runtime().block_on(async {
         let world = World::in_memory().await;
         begin(&world, false).await;
@@ -269,8 +292,16 @@ fn a_command_that_wakes_up_late_changes_nothing() {
                 .await
                 .unwrap();
         };
-        let mut shelf = Meddled(world.versions(Some("2")), Some(meddle));
-        let stopped = published(&world, "late", "data", Some("2"), &mut shelf, &mut Judge::passes()).await;
+        let mut destination = Meddled(world.versions(Some("2")), Some(meddle));
+        let stopped = published(
+            &world,
+            "late",
+            "data",
+            Some("2"),
+            &mut destination,
+            &mut Judge::passes(),
+        )
+        .await;
         assert_eq!(codes(&stopped.unwrap_err()), ["release-data-overtaken"]);
         assert_eq!(world.pointer().await.unwrap().version, "3");
     });

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use stoke_storage::Place;
 
 use super::act::Command;
-use super::iceberg::{Keeper, Table};
+use super::iceberg::{Table, TableOperations};
 use super::pointer::{Pointer, Versions};
 use super::*;
 use crate::ledger::data::Data;
@@ -117,7 +117,7 @@ impl World {
 
     fn table(&self) -> Table<'static> {
         Table::new(
-            Keeper::Path(self.place("orders")),
+            TableOperations::Path(self.place("orders")),
             "lake.orders".into(),
             "stoke".into(),
             &NOW,
@@ -190,7 +190,7 @@ async fn published(
     by: &str,
     data: &str,
     wanted: Option<&str>,
-    shelf: &mut impl Shelf,
+    destination: &mut impl Destination,
     judge: &mut impl Auditor,
 ) -> Result<Ended, Stopped> {
     let ledger = world.ledger(by);
@@ -201,10 +201,15 @@ async fn published(
         clock: &clock,
         key: key(data),
     };
-    publish(&command, wanted, shelf, judge).await
+    publish(&command, wanted, destination, judge).await
 }
 
-async fn back(world: &World, data: &str, target: &Target, shelf: &mut impl Shelf) -> Result<Ended, Stopped> {
+async fn back(
+    world: &World,
+    data: &str,
+    target: &Target,
+    destination: &mut impl Destination,
+) -> Result<Ended, Stopped> {
     let ledger = world.ledger("back");
     let clock = || world.now();
     let command = Command {
@@ -213,7 +218,7 @@ async fn back(world: &World, data: &str, target: &Target, shelf: &mut impl Shelf
         clock: &clock,
         key: key(data),
     };
-    roll_back(&command, target, shelf).await
+    roll_back(&command, target, destination).await
 }
 
 /// An auditor that says what it is given, and counts.

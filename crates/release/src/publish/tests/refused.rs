@@ -254,8 +254,16 @@ fn versions_that_are_not_whole() {
             for file in files {
                 world.write(&format!("v1/{file}"), "x").await;
             }
-            let mut shelf = world.versions(Some("v1"));
-            let ended = published(&world, "a", "report", Some("v1"), &mut shelf, &mut Judge::passes()).await;
+            let mut destination = world.versions(Some("v1"));
+            let ended = published(
+                &world,
+                "a",
+                "report",
+                Some("v1"),
+                &mut destination,
+                &mut Judge::passes(),
+            )
+            .await;
             match ended {
                 Ok(_) => assert!(code.is_empty(), "{name}"),
                 Err(stopped) => {
@@ -289,10 +297,17 @@ fn a_version_that_changes_after_its_audit_or_its_publication() {
             world.write_version(name).await;
         }
         for name in ["v1", "v2"] {
-            let mut shelf = world.versions(Some(name));
-            published(&world, "a", "report", Some(name), &mut shelf, &mut Judge::passes())
-                .await
-                .unwrap();
+            let mut destination = world.versions(Some(name));
+            published(
+                &world,
+                "a",
+                "report",
+                Some(name),
+                &mut destination,
+                &mut Judge::passes(),
+            )
+            .await
+            .unwrap();
         }
         // What is to be gone back to is not what it was.
         world.write("v1/part-0.csv", "id\nchanged\n").await;
@@ -310,7 +325,7 @@ fn a_version_that_changes_after_its_audit_or_its_publication() {
         assert_eq!(world.pointer().await.unwrap().version, "v2");
         // Between the intent and the step.
         struct Late(Versions<'static>, World);
-        impl Shelf for Late {
+        impl Destination for Late {
             async fn look(&mut self) -> Result<Seen, Diagnostic> {
                 self.0.look().await
             }
@@ -331,10 +346,17 @@ fn a_version_that_changes_after_its_audit_or_its_publication() {
         assert_eq!(world.pointer().await.unwrap().version, "v2");
         // A pointer that is none is not overwritten.
         world.write("current.json", "{}").await;
-        let mut shelf = world.versions(Some("v3"));
-        let stopped = published(&world, "a", "report", Some("v3"), &mut shelf, &mut Judge::passes())
-            .await
-            .unwrap_err();
+        let mut destination = world.versions(Some("v3"));
+        let stopped = published(
+            &world,
+            "a",
+            "report",
+            Some("v3"),
+            &mut destination,
+            &mut Judge::passes(),
+        )
+        .await
+        .unwrap_err();
         assert_eq!(codes(&stopped), ["release-data-place"]);
     });
 }

@@ -150,7 +150,7 @@ fn a_change_asserts_all_that_it_stands_on() {
     .unwrap();
     let update = metadata.change("stoke", Some(2), 1, true);
     assert!(update.updates.iter().all(|one| one["action"] != "remove-snapshot-ref"));
-    // Only so many former metadata files are named.
+    // The log of former metadata files has a greatest length.
     let mut long = table(&[(1, None), (2, Some(1))], &[("main", 1), ("stoke", 2)]);
     long["properties"]["write.metadata.previous-versions-max"] = json!("2");
     long["metadata-log"] =
@@ -196,10 +196,17 @@ fn a_pointer_names_the_version_and_where_it_is() {
         let world = World::in_memory().await;
         for name in ["monday", "tuesday"] {
             world.write_version(name).await;
-            let mut shelf = world.versions(Some(name));
-            published(&world, "a", "report", Some(name), &mut shelf, &mut Judge::passes())
-                .await
-                .unwrap();
+            let mut destination = world.versions(Some(name));
+            published(
+                &world,
+                "a",
+                "report",
+                Some(name),
+                &mut destination,
+                &mut Judge::passes(),
+            )
+            .await
+            .unwrap();
         }
         let pointer = world.pointer().await.unwrap();
         assert_eq!(
@@ -217,8 +224,16 @@ fn a_pointer_names_the_version_and_where_it_is() {
         let to = Target::Version("monday".into());
         let ended = back(&world, "report", &to, &mut world.versions(None)).await.unwrap();
         assert!(!ended.changed);
-        let mut shelf = world.versions(Some("tuesday"));
-        let stopped = published(&world, "a", "report", Some("tuesday"), &mut shelf, &mut Judge::passes()).await;
+        let mut destination = world.versions(Some("tuesday"));
+        let stopped = published(
+            &world,
+            "a",
+            "report",
+            Some("tuesday"),
+            &mut destination,
+            &mut Judge::passes(),
+        )
+        .await;
         assert_eq!(codes(&stopped.unwrap_err()), ["release-data-rolled-back"]);
     });
 }
@@ -231,10 +246,17 @@ fn data_go_back_with_their_release() {
             let world = world.clone();
             async move {
                 world.write_version(name).await;
-                let mut shelf = world.versions(Some(name));
-                published(&world, "a", "report", Some(name), &mut shelf, &mut Judge::passes())
-                    .await
-                    .unwrap();
+                let mut destination = world.versions(Some(name));
+                published(
+                    &world,
+                    "a",
+                    "report",
+                    Some(name),
+                    &mut destination,
+                    &mut Judge::passes(),
+                )
+                .await
+                .unwrap();
             }
         };
         publish("old-1").await;

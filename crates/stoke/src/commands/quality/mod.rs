@@ -191,8 +191,12 @@ fn storage(place: &str) -> Outcome<Storage> {
     if let Some(location) = published(&address).map_err(unusable)? {
         address = Address::parse(&location).map_err(unusable)?;
     }
-    let opened = open_files(&address, &Access::environment(), tokio::runtime::Handle::current()).map_err(unusable)?;
-    Ok(match opened {
+    files_at(&address, &Access::environment()).map_err(unusable)
+}
+
+/// Files at an address, for reading data.
+pub fn files_at(address: &Address, access: &Access) -> Result<Storage, StorageError> {
+    Ok(match open_files(address, access, tokio::runtime::Handle::current())? {
         Files::Local(path) => Storage::local(path),
         Files::Objects(objects) => Storage::objects(objects),
     })
@@ -210,11 +214,7 @@ fn published(address: &Address) -> Result<Option<String>, StorageError> {
         }
         _ => return Ok(None),
     };
-    let opened = open_files(&parent, &Access::environment(), tokio::runtime::Handle::current())?;
-    let files = match opened {
-        Files::Local(path) => Storage::local(path),
-        Files::Objects(objects) => Storage::objects(objects),
-    };
+    let files = files_at(&parent, &Access::environment())?;
     let content = tokio::task::block_in_place(|| files.content(pointer::FILE));
     let content = content.map_err(|error| StorageError::new(Verb::Read, address.to_string(), error))?;
     // A file of that name with data in it is data.

@@ -364,7 +364,7 @@ pub async fn rollback(arguments: RollbackArguments, context: &mut Context) -> Ou
             Some(version) => Target::Version(version),
             None => Target::Before,
         };
-        let back = publish::Back {
+        let back = publish::DataRollback {
             environment,
             store: &store,
             only_plan: arguments.plan,
@@ -378,7 +378,7 @@ pub async fn rollback(arguments: RollbackArguments, context: &mut Context) -> Ou
     if arguments.with_data {
         let history = History::of(&store.entries().await?);
         if let Some(release) = history.place(target).and_then(|place| place.current()) {
-            let back = publish::Back {
+            let back = publish::DataRollback {
                 environment,
                 store: &store,
                 only_plan: arguments.plan,
@@ -422,7 +422,7 @@ async fn go_with(
                 print(&plan, true, data, context);
                 Ok(0)
             }
-            Err(reasons) => Ok(refused(&reasons, target, &mut context.terminal)),
+            Err(reasons) => Ok(refused_after(data, &reasons, target, context)),
         };
     }
     let environment = named(environments, target)?;
@@ -435,10 +435,23 @@ async fn go_with(
             print(&plan, false, data, context);
             Ok(0)
         }
-        Err(Stopped::Refused(reasons)) => Ok(refused(&reasons, target, &mut context.terminal)),
+        Err(Stopped::Refused(reasons)) => Ok(refused_after(data, &reasons, target, context)),
         Err(Stopped::NotDelivered(why)) => Err(super::diagnostic(*why, 3)),
         Err(Stopped::Ledger(error)) => Err(super::ledger(error)),
     }
+}
+
+/// A step that is refused, after data were taken back: that happened.
+fn refused_after(data: &[Value], reasons: &[Diagnostic], target: &str, context: &mut Context) -> u8 {
+    if data.is_empty() {
+        return refused(reasons, target, &mut context.terminal);
+    }
+    if context.terminal.format() == Format::Json {
+        context.terminal.json(&json!({"refused": reasons, "data": data}));
+        return code(reasons);
+    }
+    publish::print(data, context);
+    refused(reasons, target, &mut context.terminal)
 }
 
 fn print(plan: &Plan, only_plan: bool, data: &[Value], context: &mut Context) {
@@ -468,6 +481,11 @@ pub fn refused(reasons: &[Diagnostic], target: &str, terminal: &mut Terminal) ->
             terminal.note(format!("nothing was changed in {target}"));
         }
     }
+    code(reasons)
+}
+
+/// The exit code of a step that is refused.
+pub fn code(reasons: &[Diagnostic]) -> u8 {
     let unknown = reasons
         .iter()
         .all(|reason| reason.cannot_tell || reason.severity != Severity::Error);

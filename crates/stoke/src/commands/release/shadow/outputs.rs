@@ -8,9 +8,10 @@ use stoke_objectstore::shadow::{Shadow, Spot};
 use stoke_quality::difference::{Difference, Options};
 use stoke_quality::{QualityError, Storage};
 use stoke_release::shadow::Compared;
-use stoke_storage::{Address, Files, open_files};
+use stoke_storage::Address;
 
 use crate::commands::quality::diff::compared;
+use crate::commands::quality::files_at;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::Terminal;
 
@@ -31,11 +32,7 @@ pub async fn compare(
     let open = |shadow: &Shadow| -> Outcome<Storage> {
         let address = Address::parse(&spot.to_string()).map_err(super::super::storage)?;
         let access = object_store::access(endpoint, REGION, shadow.credentials());
-        let opened = open_files(&address, &access, tokio::runtime::Handle::current()).map_err(super::super::storage)?;
-        Ok(match opened {
-            Files::Local(path) => Storage::local(path),
-            Files::Objects(objects) => Storage::objects(objects),
-        })
+        files_at(&address, &access).map_err(super::super::storage)
     };
     let (old, new) = (open(old)?, open(new)?);
     match compared(&old, &new, options, terminal).await? {

@@ -1,31 +1,28 @@
-//! `stoke release publish`, `published`, and the way back of data. The room `release` decides; here places are opened, and data are held against their contract.
+//! `stoke release publish`, `published`, and the way back of data. The room `release` decides; here it is called and its answer printed.
+//! - [`place`]: the table or the versions that an environment names
+//! - [`audit`]: data held against their contract
 
-use std::time::Duration;
+mod audit;
+mod place;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use stoke_diagnostics::{Diagnostic, Severity, Source, has_errors};
-use stoke_laptop::home::Home;
-use stoke_quality::{Contract, Options, Storage, contract};
-use stoke_release::bundle::Role;
+use stoke_diagnostics::Diagnostic;
+use stoke_quality::Storage;
 use stoke_release::environment::{Data, Environment, Published};
-use stoke_release::ledger::{History, Step, Verdict};
+use stoke_release::ledger::{History, Step};
 use stoke_release::oci::Digest;
 use stoke_release::publish::act::{Command, planned};
-use stoke_release::publish::iceberg::{Catalog, Keeper, Table};
-use stoke_release::publish::pointer::{Versions, is_version};
-use stoke_release::publish::{Audit, Auditor, Change, Ended, Key, Seen, Shelf, Stopped, Target, decide};
+use stoke_release::publish::pointer::is_version;
+use stoke_release::publish::{Destination, Ended, Key, Seen, Stopped, Target, decide};
 use stoke_release::publish::{publish as act_publish, roll_back as act_back};
-use stoke_storage::{Access, Address, Files, open, open_files};
 
 use super::{Kept, Places, Store, steps};
 use crate::cli::Context;
-use crate::commands::quality::{held, sql};
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, Terminal, table};
-
-/// How long rules in SQL of a contract may take together.
-const SQL: Duration = Duration::from_secs(600);
+use audit::{ContractAuditor, contract_of, storage};
+use place::Place;
 
 /// Arguments of `stoke release publish`.
 #[derive(clap::Args)]
@@ -67,173 +64,6 @@ pub struct PublishedArguments {
     kept: Kept,
 }
 
-/// A place of data, open.
-enum Place {
-    Table(Box<Table<'static>>),
-    Versions(Versions<'static>),
-}
-
-impl Place {
-    async fn open(data: &Data, wanted: Option<&str>) -> Outcome<Self> {
-        let opened = |text: &str| {
-            let address = Address::parse(text).map_err(super::storage)?;
-            open(&address, &Access::environment()).map_err(super::storage)
-        };
-        Ok(match &data.place {
-            Published::Iceberg {
-                table,
-                branch,
-                catalog,
-                warehouse,
-            } => {
-                let keeper = match catalog {
-                    None => Keeper::Path(opened(table)?),
-                    Some(uri) => {
-                        let token = std::env::var("STOKE_CATALOG_TOKEN").ok();
-                        let catalog = Catalog::open(uri, warehouse.as_deref(), table, token).await;
-                        Keeper::Catalog(catalog.map_err(|why| super::diagnostic(why, 3))?)
-                    }
-                };
-                Place::Table(Box::new(Table::new(
-                    keeper,
-                    table.clone(),
-                    branch.clone(),
-                    &Timestamp::now,
-                )))
-            }
-            Published::Versions { place } => {
-                let versions = Versions::new(opened(place)?, place, wanted.map(str::to_owned), &Timestamp::now);
-                Place::Versions(versions)
-            }
-        })
-    }
-
-    /// What a reader is given of a version.
-    fn location(&self, version: &str) -> String {
-        match self {
-            Place::Table(_) => version.to_owned(),
-            Place::Versions(versions) => versions.location(version),
-        }
-    }
-}
-
-impl Shelf for Place {
-    async fn look(&mut self) -> Result<Seen, Diagnostic> {
-        match self {
-            Place::Table(table) => table.look().await,
-            Place::Versions(versions) => versions.look().await,
-        }
-    }
-
-    async fn is_whole(&mut self, version: &str, seal: Option<&Digest>) -> Result<(), Diagnostic> {
-        match self {
-            Place::Table(table) => table.is_whole(version, seal).await,
-            Place::Versions(versions) => versions.is_whole(version, seal).await,
-        }
-    }
-
-    async fn set(&mut self, change: &Change) -> Result<bool, Diagnostic> {
-        match self {
-            Place::Table(table) => table.set(change).await,
-            Place::Versions(versions) => versions.set(change).await,
-        }
-    }
-}
-
-/// Holds what a run wrote against the contract of the release.
-struct Holder<'a> {
-    /// Opened once more: an audit takes long, and what is there is looked at again after it.
-    place: Place,
-    contract: Contract,
-    digest: Digest,
-    history: Option<Storage>,
-    store: &'a Store,
-    home: Home,
-    terminal: &'a mut Terminal,
-    /// What ended the audit but the data: an interruption.
-    failure: Option<Failure>,
-    /// The report of the last audit.
-    report: Value,
-}
-
-impl Auditor for Holder<'_> {
-    fn contract(&self) -> Digest {
-        self.digest.clone()
-    }
-
-    async fn audit(&mut self, version: &str) -> Result<Audit, Diagnostic> {
-        let unread = |why: String| {
-            Diagnostic::new(
-                Severity::Error,
-                "release-data-unread",
-                format!("{version} cannot be audited: {why}"),
-            )
-            .with_fix("what is not read is never published; see what is wrong with `stoke quality run`")
-            .unknown()
-        };
-        let mut options = Options::at(Timestamp::now());
-        options.history.clone_from(&self.history);
-        let place = match &mut self.place {
-            Place::Versions(versions) => versions.location(version),
-            Place::Table(table) => {
-                let (metadata, file) = table.read().await?;
-                options.version = Some(version.to_owned());
-                options.metadata = Some(
-                    below(metadata.location(), file)
-                        .ok_or_else(|| unread(format!("{file} does not lie below {}", metadata.location())))?,
-                );
-                metadata.location().to_owned()
-            }
-        };
-        let storage = storage(&place).map_err(|failure| unread(failure.diagnostic.message.clone()))?;
-        let wanted = sql::Wanted {
-            version: None,
-            limit: SQL,
-        };
-        let report = held(&self.contract, &storage, &options, &wanted, &self.home, self.terminal);
-        let report = match report {
-            Ok(report) => report.map_err(|error| unread(error.to_string()))?,
-            Err(failure) => {
-                let why = failure.diagnostic.message.clone();
-                self.failure = Some(failure);
-                return Err(unread(why));
-            }
-        };
-        self.report = serde_json::to_value(&report).unwrap_or_default();
-        let bytes = self.report.to_string().into_bytes();
-        let evidence = Digest::of(&bytes);
-        let kept = self.store.releases.put_evidence(&evidence, &bytes).await;
-        kept.map_err(|error| *super::kept(error).diagnostic)?;
-        Ok(Audit {
-            verdict: match report.passed() {
-                true => Verdict::Pass,
-                false => Verdict::Fail,
-            },
-            evidence,
-            summary: report.summary(),
-        })
-    }
-}
-
-/// The path of a table's metadata file below its location.
-fn below(location: &str, file: &str) -> Option<String> {
-    if file.starts_with("metadata/") {
-        return Some(file.to_owned());
-    }
-    let plain = |text: &str| Some(Address::parse(text).ok()?.plain().to_string());
-    let (location, file) = (plain(location)?, plain(file)?);
-    file.strip_prefix(&location)?.strip_prefix('/').map(str::to_owned)
-}
-
-fn storage(place: &str) -> Outcome<Storage> {
-    let address = Address::parse(place).map_err(super::storage)?;
-    let opened = open_files(&address, &Access::environment(), tokio::runtime::Handle::current());
-    Ok(match opened.map_err(super::storage)? {
-        Files::Local(path) => Storage::local(path),
-        Files::Objects(objects) => Storage::objects(objects),
-    })
-}
-
 fn of<'e>(environment: &'e Environment, name: &str) -> Outcome<&'e Data> {
     let found = environment.data.iter().find(|data| data.name == name);
     found.ok_or_else(|| {
@@ -247,48 +77,6 @@ fn of<'e>(environment: &'e Environment, name: &str) -> Outcome<&'e Data> {
             names => failure.fix(format!("there are {}", names.join(", "))),
         }
     })
-}
-
-/// The contract of data, a file of the release.
-async fn contract_of(
-    store: &Store,
-    release: &Digest,
-    data: &Data,
-    terminal: &mut Terminal,
-) -> Outcome<(Contract, Digest)> {
-    let wrong = |message: String, fix: &str| {
-        let reason = Diagnostic::new(Severity::Error, "release-data-contract", message);
-        super::diagnostic(reason.with_fix(fix.to_owned()), 1)
-    };
-    let whole = store.releases.get(release).await.map_err(super::kept)?;
-    let Some(part) = whole.parts.iter().find(|part| part.path == data.contract) else {
-        let contracts: Vec<&str> = whole.of(Role::Contract).map(|part| part.path.as_str()).collect();
-        let message = format!(
-            "{release} has no file {}, so {} cannot be audited",
-            data.contract, data.name
-        );
-        return Err(match contracts.as_slice() {
-            [] => wrong(message, "add the contract to the job, and create a release of it"),
-            some => wrong(message, &format!("it has {}", some.join(", "))),
-        });
-    };
-    let bytes = store.releases.part(part).await.map_err(super::kept)?;
-    let source = Source::new(&data.contract, &String::from_utf8_lossy(&bytes));
-    let (contract, complaints) = contract::read(&source, data.object.as_deref());
-    match contract.filter(|_| !has_errors(&complaints)) {
-        Some(contract) if contract.checks.is_empty() => Err(wrong(
-            format!("{} checks nothing", data.contract),
-            "write what the data must be, and create a release of it",
-        )),
-        Some(contract) => Ok((contract, part.digest.clone())),
-        None => {
-            super::show(&complaints, terminal);
-            Err(wrong(
-                format!("{} has errors", data.contract),
-                "fix what is shown above, and create a release of it",
-            ))
-        }
-    }
 }
 
 /// Runs `stoke release publish`.
@@ -348,7 +136,7 @@ pub async fn publish(arguments: PublishArguments, context: &mut Context) -> Outc
     if let Some(directory) = history_place.as_ref().and_then(Storage::local_path) {
         std::fs::create_dir_all(directory)?;
     }
-    let mut holder = Holder {
+    let mut auditor = ContractAuditor {
         place: Place::open(data, wanted).await?,
         contract,
         digest,
@@ -365,8 +153,8 @@ pub async fn publish(arguments: PublishArguments, context: &mut Context) -> Outc
         clock: &Timestamp::now,
         key: key.clone(),
     };
-    let ended = act_publish(&command, wanted, &mut place, &mut holder).await;
-    let (report, failure) = (holder.report, holder.failure);
+    let ended = act_publish(&command, wanted, &mut place, &mut auditor).await;
+    let (report, failure) = (auditor.report, auditor.failure);
     if let Some(failure) = failure {
         return Err(failure);
     }
@@ -479,35 +267,55 @@ pub fn print(ends: &[Value], context: &mut Context) {
     match (terminal.format(), ends) {
         (Format::Json, [one]) => terminal.json(one),
         (Format::Json, many) => terminal.json(&many),
-        (Format::Text, _) => ends.iter().for_each(|said| terminal.out(words(said))),
+        // Reasons were shown when they were known.
+        (Format::Text, _) => ends
+            .iter()
+            .filter(|said| said["refused"].is_null())
+            .for_each(|said| terminal.out(words(said))),
     }
 }
 
 /// The way back of data.
-pub struct Back<'a> {
+pub struct DataRollback<'a> {
     pub environment: &'a Environment,
     pub store: &'a Store,
     pub only_plan: bool,
 }
 
-impl Back<'_> {
-    /// Takes several back, one after the other; one that is refused does not hold up the others.
+impl DataRollback<'_> {
+    /// Takes several back, one after the other; one that is refused does not hold up the others. The greatest exit code, and how each ended.
     pub async fn all(&self, names: &[String], target: &Target, context: &mut Context) -> Outcome<(u8, Vec<Value>)> {
         let (mut worst, mut ends) = (0, Vec::new());
         for name in names {
-            match self.one(of(self.environment, name)?, target, context).await? {
+            let data = of(self.environment, name)?;
+            match self.one(data, target).await? {
                 Ok(said) => ends.push(said),
-                Err(code) => worst = worst.max(code),
+                Err(reasons) => {
+                    worst = worst.max(steps::code(&reasons));
+                    let key = self.key(data);
+                    if context.terminal.format() == Format::Text {
+                        steps::refused(&reasons, &shown(&key), &mut context.terminal);
+                    }
+                    ends.push(json!({
+                        "environment": key.environment, "data": key.data, "step": Step::Rollback,
+                        "done": false, "changed": false, "refused": reasons,
+                    }));
+                }
             }
         }
         Ok((worst, ends))
     }
 
-    async fn one(&self, data: &Data, target: &Target, context: &mut Context) -> Outcome<Result<Value, u8>> {
-        let key = Key {
+    fn key(&self, data: &Data) -> Key {
+        Key {
             environment: self.environment.name.clone(),
             data: data.name.clone(),
-        };
+        }
+    }
+
+    /// How it ended, or what speaks against it.
+    async fn one(&self, data: &Data, target: &Target) -> Outcome<Result<Value, Vec<Diagnostic>>> {
+        let key = self.key(data);
         // What no release published is nothing to take back with it.
         if let Target::BeforeRelease(_) = target {
             let history = History::of(&self.store.entries().await?);
@@ -521,12 +329,8 @@ impl Back<'_> {
         if self.only_plan {
             let history = History::of(&self.store.entries().await?);
             let seen = place.look().await.map_err(|why| super::diagnostic(why, 3))?;
-            return Ok(
-                match decide::roll_back(&history, &key, target, &seen, Timestamp::now()) {
-                    Ok(next) => Ok(of_plan(&next, Step::Rollback, &seen, &key)),
-                    Err(reasons) => Err(steps::refused(&reasons, &shown(&key), &mut context.terminal)),
-                },
-            );
+            let next = decide::roll_back(&history, &key, target, &seen, Timestamp::now());
+            return Ok(next.map(|next| of_plan(&next, Step::Rollback, &seen, &key)));
         }
         let known = self.store.known.clone();
         let command = Command {
@@ -540,7 +344,7 @@ impl Back<'_> {
                 self.store.remember(&ended.entries)?;
                 Ok(Ok(of_end(&ended, &key, &place, Step::Rollback)))
             }
-            Err(Stopped::Refused(reasons)) => Ok(Err(steps::refused(&reasons, &shown(&key), &mut context.terminal))),
+            Err(Stopped::Refused(reasons)) => Ok(Err(reasons)),
             Err(Stopped::NotDone(why)) => Err(super::diagnostic(*why, 3)),
             Err(Stopped::Ledger(error)) => Err(super::ledger(error)),
         }

@@ -7,6 +7,9 @@
     reason = "a test, though without the harness"
 )]
 
+mod files;
+mod terminals;
+
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -18,7 +21,7 @@ fn main() {
     stoke_sandbox::main_if_sandboxed();
     match std::env::args().nth(1).as_deref() {
         Some("hold") => return hold(),
-        Some("look") => return look(),
+        Some("look") => return files::look(),
         _ => {}
     }
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
@@ -30,12 +33,12 @@ fn main() {
     let tests: &[(&str, fn())] = &[
         ("exit_codes_and_signals_are_exact", exit_codes_and_signals_are_exact),
         ("the_workload_sees_its_own_machine", the_workload_sees_its_own_machine),
-        ("mounts_are_as_asked_for", mounts_are_as_asked_for),
-        ("a_loader_of_musl_is_not_seen", a_loader_of_musl_is_not_seen),
-        ("a_tree_of_an_image_is_the_root", a_tree_of_an_image_is_the_root),
+        ("mounts_are_as_asked_for", files::mounts_are_as_asked_for),
+        ("a_loader_of_musl_is_not_seen", files::a_loader_of_musl_is_not_seen),
+        ("a_tree_of_an_image_is_the_root", files::a_tree_of_an_image_is_the_root),
         (
             "links_of_an_image_lead_nowhere_else",
-            links_of_an_image_lead_nowhere_else,
+            files::links_of_an_image_lead_nowhere_else,
         ),
         ("the_workload_has_no_power", the_workload_has_no_power),
         (
@@ -50,18 +53,18 @@ fn main() {
         ("forked_memory_is_not_counted_twice", forked_memory_is_not_counted_twice),
         ("further_commands_run_inside", further_commands_run_inside),
         ("errors_say_what_is_wrong", errors_say_what_is_wrong),
-        ("commands_run_on_terminals", commands_run_on_terminals),
+        ("commands_run_on_terminals", terminals::commands_run_on_terminals),
         (
             "ignored_signals_and_open_files_stay_outside",
             ignored_signals_and_open_files_stay_outside,
         ),
         (
             "a_main_process_is_typed_to_and_listened_to",
-            a_main_process_is_typed_to_and_listened_to,
+            terminals::a_main_process_is_typed_to_and_listened_to,
         ),
         (
             "a_listener_who_does_not_listen_holds_nothing_up",
-            a_listener_who_does_not_listen_holds_nothing_up,
+            terminals::a_listener_who_does_not_listen_holds_nothing_up,
         ),
         (
             "ports_belong_to_the_container_that_listens",
@@ -190,210 +193,6 @@ fn the_workload_sees_its_own_machine() {
     assert!(processes <= 5, "the container sees {processes} processes");
     assert!(lines[6].contains(|c: char| c.is_ascii_digit()));
     assert_eq!(&lines[7..11], ["4", "t", "0", "0"]);
-}
-
-fn mounts_are_as_asked_for() {
-    let bench = Bench::new();
-    for directory in ["home/jars", "volume", "config"] {
-        std::fs::create_dir_all(bench.path(directory)).unwrap();
-    }
-    std::fs::write(bench.path("home/jars/a.jar"), "jar").unwrap();
-    std::fs::write(bench.path("config/key"), "value").unwrap();
-    let mut spec = bench.shell(
-        "cat /opt/spark/jars/a.jar /opt/spark/conf/key /etc/motd-of-stoke; echo; \
-         touch /opt/spark/new 2>&1; touch /opt/spark/jars/new 2>&1; touch /opt/spark/conf/new 2>&1; touch /usr/new 2>&1; \
-         echo written > /data/file && touch /opt/spark/work-dir/w && echo writable; df /cache | tail -1 | awk '{print $2}'",
-    );
-    spec.mounts.extend([
-        Mount::bind(bench.path("home"), "/opt/spark", true),
-        Mount::bind(bench.path("config"), "/opt/spark/conf", true),
-        Mount::bind(bench.path("volume"), "/data", false),
-        Mount::tmpfs("/opt/spark/work-dir", Some(1 << 20)),
-        Mount::tmpfs("/cache", Some(2 << 20)),
-        Mount::file("/etc/motd-of-stoke", "file"),
-    ]);
-    let (code, output) = bench.run(&spec);
-    assert_eq!(code, 0, "{output}");
-    assert!(output.contains("F jarvaluefile\n"), "{output}");
-    assert_eq!(output.matches("Read-only file system").count(), 4, "{output}");
-    assert!(
-        output.contains("F writable\n") && output.contains("F 2048\n"),
-        "{output}"
-    );
-    assert_eq!(std::fs::read_to_string(bench.path("volume/file")).unwrap(), "written\n");
-    assert!(
-        !bench.path("home/conf").exists() && !bench.path("home/work-dir").exists(),
-        "the source was changed"
-    );
-
-    let bench = Bench::new();
-    let mut spec = bench.shell("touch /x 2>&1; touch /tmp/x 2>&1; touch /data/x && echo volume");
-    spec.read_only_root = true;
-    spec.mounts.push(Mount::tmpfs("/data", None));
-    let (_, output) = bench.run(&spec);
-    assert_eq!(output.matches("Read-only file system").count(), 2, "{output}");
-    assert!(output.contains("volume"));
-}
-
-/// Started by the test below where `/lib` has a loader of musl: says what a container sees there.
-fn look() {
-    let bench = Bench::new();
-    let (code, output) = bench.run(&bench.shell(
-        "ls /lib | grep -c musl; test -e /lib/ld-musl-x86_64.so.1; echo seen $?; ls -d /lib/$(uname -m)-linux-gnu/libc.so.6 /lib/ld-linux* 2>/dev/null | head -1; touch /usr/lib/x 2>&1",
-    ));
-    println!("outside {}", Path::new("/lib/ld-musl-x86_64.so.1").exists());
-    println!("{code} {output}");
-}
-
-/// In a mount namespace of its own, so that nothing is installed on this machine.
-fn a_loader_of_musl_is_not_seen() {
-    let bench = Bench::new();
-    std::fs::create_dir(bench.path("planted")).unwrap();
-    std::fs::write(bench.path("planted/ld-musl-x86_64.so.1"), "").unwrap();
-    let script = "mount -t overlay -o lowerdir=\"$1\":/usr/lib overlay /usr/lib && exec \"$2\" look";
-    let output = std::process::Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
-        .arg(bench.path("planted"))
-        .arg(std::env::current_exe().unwrap())
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    let is_merged = Path::new("/lib")
-        .canonicalize()
-        .is_ok_and(|path| path == Path::new("/usr/lib"));
-    if !is_merged || !told.starts_with("outside true") {
-        let why = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            !is_merged || why.contains("mount") || why.contains("unshare"),
-            "{told}{why}"
-        );
-        println!("SKIPPED: /lib cannot be changed for one process: {why}");
-        return;
-    }
-    for expected in [" F 0\n", " F seen 1\n", " F /lib/", "Read-only file system"] {
-        assert!(told.contains(expected), "{expected}: {told}");
-    }
-}
-
-/// A tree as an image has it; programs are the machine's.
-fn image_tree(bench: &Bench) -> PathBuf {
-    let tree = bench.path("tree");
-    std::fs::create_dir_all(tree.join("opt/app/old")).unwrap();
-    std::fs::create_dir_all(tree.join("etc")).unwrap();
-    std::fs::write(tree.join("opt/app/code"), "code of the image\n").unwrap();
-    std::fs::write(tree.join("opt/app/old/file"), "old\n").unwrap();
-    std::fs::write(tree.join("etc/hostname"), "of the image\n").unwrap();
-    tree
-}
-
-fn a_tree_of_an_image_is_the_root() {
-    let script = "cat /opt/app/code /etc/hostname; cd /opt/app; echo changed > code; rm -r old; mkdir old; ls -A old | wc -l; \
-                  echo new > /top; cat code /top; ls -d /tmp /run 2>&1 | wc -l";
-    let kept = |bench: &Bench| {
-        std::fs::create_dir_all(bench.path("changes"))
-            .map(|()| bench.path("changes"))
-            .unwrap()
-    };
-    type Make = fn(&Bench, PathBuf) -> Root;
-    let overlay: [Make; 2] = [
-        |bench, lower| Root::Overlay {
-            lower,
-            changes: Changes::Directory(bench.path("changes")),
-        },
-        |_, lower| Root::Overlay {
-            lower,
-            changes: Changes::Memory { size: 8 << 20 },
-        },
-    ];
-    for make in overlay {
-        let bench = Bench::new();
-        let tree = image_tree(&bench);
-        let changes = kept(&bench);
-        let mut spec = bench.shell(script);
-        spec.working_directory = "/opt/app".into();
-        spec.root = make(&bench, tree.clone());
-        spec.mounts.push(Mount::file("/etc/hostname", "of the pod\n"));
-        let (code, output) = bench.run(&spec);
-        let lines: Vec<&str> = output.lines().map(|line| line.rsplit_once(" F ").unwrap().1).collect();
-        assert_eq!(code, 0, "{output}");
-        assert_eq!(
-            lines[..5],
-            ["code of the image", "of the pod", "0", "changed", "new"],
-            "{output}"
-        );
-        // Neither is in the tree, and nothing but the mounts brings them.
-        assert!(!tree.join("tmp").exists() && !tree.join("top").exists());
-        assert_eq!(
-            std::fs::read_to_string(tree.join("opt/app/code")).unwrap(),
-            "code of the image\n"
-        );
-        assert_eq!(
-            std::fs::read_to_string(tree.join("etc/hostname")).unwrap(),
-            "of the image\n"
-        );
-        assert!(tree.join("opt/app/old/file").exists());
-        remove_tree(&changes).unwrap();
-    }
-    // The tree itself, and read-only.
-    let bench = Bench::new();
-    let tree = image_tree(&bench);
-    let mut spec = bench.shell("echo changed > /opt/app/code && cat /opt/app/code");
-    spec.root = Root::Directory(tree.clone());
-    assert_eq!(bench.run(&spec).0, 0, "{}", bench.output());
-    assert_eq!(std::fs::read_to_string(tree.join("opt/app/code")).unwrap(), "changed\n");
-    for root in [
-        Root::Directory(tree.clone()),
-        Root::Overlay {
-            lower: tree.clone(),
-            changes: Changes::Memory { size: 8 << 20 },
-        },
-    ] {
-        let bench = Bench::new();
-        let mut spec = bench.shell("touch /opt/app/x 2>&1; touch /x 2>&1; touch /data/x && echo volume");
-        spec.root = root;
-        spec.read_only_root = true;
-        spec.mounts.push(Mount::tmpfs("/data", None));
-        let (_, output) = bench.run(&spec);
-        assert_eq!(output.matches("Read-only file system").count(), 2, "{output}");
-        assert!(output.contains("volume"), "{output}");
-    }
-}
-
-fn links_of_an_image_lead_nowhere_else() {
-    let bench = Bench::new();
-    let tree = image_tree(&bench);
-    let outside = bench.path("outside");
-    std::fs::create_dir_all(&outside).unwrap();
-    std::fs::create_dir_all(tree.join("run")).unwrap();
-    let link = |to: &Path, at: &str| std::os::unix::fs::symlink(to, tree.join(at)).unwrap();
-    link(
-        Path::new("/old").join(outside.strip_prefix("/").unwrap()).as_path(),
-        "escape",
-    );
-    link(Path::new("../../../../run"), "etc/run");
-    let mut spec = bench.shell("cat /run/secrets/key /escape/made/file");
-    spec.root = Root::Overlay {
-        lower: tree.clone(),
-        changes: Changes::Memory { size: 8 << 20 },
-    };
-    spec.mounts.extend([
-        Mount::file("/escape/made/file", "inside\n"),
-        Mount::file("/etc/run/secrets/key", "key\n"),
-    ]);
-    let (code, output) = bench.run(&spec);
-    assert_eq!(code, 0, "{output}");
-    assert!(output.contains("F key") && output.contains("F inside"), "{output}");
-    assert_eq!(
-        std::fs::read_dir(&outside).unwrap().count(),
-        0,
-        "a mount point was made outside of the image"
-    );
-    std::os::unix::fs::symlink(&outside, tree.join("proc")).unwrap();
-    let error = Launcher::default().start(&spec, |_| {}).err().unwrap();
-    assert!(
-        error.to_string().contains("/proc of the image is not a directory"),
-        "{error}"
-    );
 }
 
 fn the_workload_has_no_power() {
@@ -693,109 +492,6 @@ fn ignored_signals_and_open_files_stay_outside() {
     );
     assert!(!bench.output().contains("F 9\n"), "{}", bench.output());
     assert_eq!(ignored(&bench.output()), 0, "{}", bench.output());
-}
-
-fn commands_run_on_terminals() {
-    let bench = Bench::new();
-    let sandbox = bench.start(&bench.shell("sleep 60"));
-    let (ended, end) = std::sync::mpsc::channel();
-    let script = "tty; echo $TERM; trap 'echo interrupted' INT; trap 'stty size' WINCH; echo ready; \
-                  while :; do read line && test \"$line\" = done && exit 7; done";
-    let (_handle, terminal) = sandbox
-        .exec_on_terminal(exec_of(script), move |exit| ended.send(exit).unwrap())
-        .unwrap();
-    stoke_sandbox::resize(&terminal, 33, 111).unwrap();
-    let mut terminal = std::fs::File::from(terminal);
-    let shown = read_until(&mut terminal, "ready");
-    assert!(shown.contains("/dev/pts/") && shown.contains("xterm"), "{shown}");
-    terminal.write_all(b"\x03").unwrap();
-    read_until(&mut terminal, "interrupted");
-    stoke_sandbox::resize(&terminal, 50, 100).unwrap();
-    terminal.write_all(b"\n").unwrap();
-    read_until(&mut terminal, "50 100");
-    terminal.write_all(b"done\n").unwrap();
-    assert_eq!(end.recv().unwrap().unwrap().code, Some(7));
-    // All that was shown can be read, then comes the end.
-    let mut rest = Vec::new();
-    while matches!(terminal.read_to_end(&mut rest), Ok(count) if count > 0) {}
-
-    let nothing = Exec {
-        command: vec!["no-such-program".into()],
-        ..exec_of("")
-    };
-    let error = sandbox
-        .exec_on_terminal(nothing, |_| panic!("it ended though it never began"))
-        .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "exec: \"no-such-program\": executable file not found in $PATH"
-    );
-}
-
-fn a_main_process_is_typed_to_and_listened_to() {
-    for input in [Input::Pipe, Input::Terminal] {
-        let bench = Bench::new();
-        let spec = Spec {
-            input,
-            ..bench.shell("printf 'name? '; read name; echo hello $name; echo aside >&2; read more || echo over")
-        };
-        let sandbox = bench.start(&spec);
-        let (out_reader, out_writer) = std::io::pipe().unwrap();
-        let (err_reader, err_writer) = std::io::pipe().unwrap();
-        sandbox
-            .attach(Some(out_writer.into()), Some(err_writer.into()))
-            .unwrap();
-        let mut typing = std::fs::File::from(sandbox.input().unwrap());
-        let (mut out, mut err) = (
-            std::fs::File::from(OwnedFd::from(out_reader)),
-            std::fs::File::from(OwnedFd::from(err_reader)),
-        );
-        typing.write_all(b"world\n").unwrap();
-        read_until(&mut out, "hello world");
-        read_until(if input == Input::Pipe { &mut err } else { &mut out }, "aside");
-        if input == Input::Terminal {
-            typing.write_all(b"\x04").unwrap();
-        }
-        drop(typing);
-        sandbox.close_input();
-        assert_eq!(sandbox.wait().code, Some(0));
-        let mut rest = String::new();
-        out.read_to_string(&mut rest).unwrap();
-        assert!(rest.contains("over"), "{rest}");
-        let log = bench.output();
-        assert!(log.contains("hello world") && log.contains("over"), "{log}");
-        assert_eq!(log.contains("stderr F aside"), input == Input::Pipe, "{log}");
-    }
-}
-
-fn a_listener_who_does_not_listen_holds_nothing_up() {
-    let bench = Bench::new();
-    let spec = Spec {
-        input: Input::Pipe,
-        // In pieces: a listener who listens may still be late when the machine is busy, and more so the faster this is written.
-        ..bench.shell("read go; i=0; while [ $i -lt 80 ]; do head -c 100000 /dev/zero | tr '\\0' x; sleep 0.01; i=$((i+1)); done; echo; echo through")
-    };
-    let sandbox = bench.start(&spec);
-    let (mut deaf, writer) = std::io::pipe().unwrap();
-    sandbox.attach(Some(writer.into()), None).unwrap();
-    let (mut keen, writer) = std::io::pipe().unwrap();
-    sandbox.attach(Some(writer.into()), None).unwrap();
-    let heard = std::thread::spawn(move || {
-        let mut heard = Vec::new();
-        keen.read_to_end(&mut heard).unwrap();
-        heard
-    });
-    // Whether both listen already can only be told by what they hear.
-    std::thread::sleep(Duration::from_millis(50));
-    std::fs::File::from(sandbox.input().unwrap())
-        .write_all(b"go\n")
-        .unwrap();
-    assert_eq!(sandbox.wait().code, Some(0));
-    let heard = heard.join().unwrap();
-    assert_eq!(heard.len(), 8_000_000 + "\nthrough\n".len());
-    let mut rest = Vec::new();
-    deaf.read_to_end(&mut rest).unwrap();
-    assert!(rest.len() < 2 << 20, "{}", rest.len());
 }
 
 fn ports_belong_to_the_container_that_listens() {

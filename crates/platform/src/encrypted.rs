@@ -30,9 +30,8 @@ pub struct Secret {
     pub line: usize,
 }
 
-/// A file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Taken {
+pub struct EncryptedFile {
     /// As the platform names it.
     pub path: String,
     pub form: Form,
@@ -41,7 +40,7 @@ pub struct Taken {
     pub secrets: Vec<Secret>,
 }
 
-impl Taken {
+impl EncryptedFile {
     /// The last part of its path.
     #[must_use]
     pub fn file_name(&self) -> &str {
@@ -53,7 +52,7 @@ impl Taken {
 ///
 /// # Errors
 /// Everything that is wrong with it; of a Secret in plain no value is shown.
-pub fn read(path: &str, text: &str) -> Result<Taken, Vec<Diagnostic>> {
+pub fn read(path: &str, text: &str) -> Result<EncryptedFile, Vec<Diagnostic>> {
     let source = Source::new(path, text);
     let (documents, mut complaints) = manifest::read(&source);
     if stoke_diagnostics::has_errors(&complaints) {
@@ -85,17 +84,12 @@ pub fn read(path: &str, text: &str) -> Result<Taken, Vec<Diagnostic>> {
             return Err(vec![found.with_fix("keep them in two files")]);
         }
         (_, true) => {
-            let found = Diagnostic::of_file(
-                Severity::Error,
-                "platform-secret-file",
-                path,
-                "there is no document in it",
-            );
+            let found = Diagnostic::of_file(Severity::Error, "platform-secret-file", path, "it is empty");
             return Err(vec![found.with_fix("write it with `kubeseal` or `sops --encrypt`")]);
         }
         _ => return Err(complaints),
     };
-    Ok(Taken {
+    Ok(EncryptedFile {
         path: path.to_owned(),
         form,
         text: text.to_owned(),
@@ -181,10 +175,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encrypted_is_taken_and_nothing_else() {
+    fn only_what_is_encrypted_is_read() {
         let sealed = "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: keys, namespace: a}\nspec: {encryptedData: {one: AgB, two: AgC}}\n";
-        let taken = read("s.yaml", sealed).unwrap();
-        assert_eq!((taken.form, taken.secrets[0].keys.len()), (Form::Sealed, 2));
+        let file = read("s.yaml", sealed).unwrap();
+        assert_eq!((file.form, file.secrets[0].keys.len()), (Form::Sealed, 2));
         let sops = "apiVersion: v1\nkind: Secret\nmetadata: {name: keys}\nstringData: {one: 'ENC[AES256_GCM,data:x]'}\nsops: {version: 3.9.0}\n";
         assert_eq!(read("s.yaml", sops).unwrap().form, Form::Sops);
         for (text, wanted) in [
@@ -197,7 +191,7 @@ mod tests {
             (sealed.replace("SealedSecret", "ConfigMap"), "neither"),
             (sealed.replace("name: keys, ", ""), "no name"),
             (format!("{sealed}---\n{sops}"), "two files"),
-            (String::new(), "no document"),
+            (String::new(), "it is empty"),
             (sops.replace("'ENC[AES256_GCM,data:x]'", "[s3cr3t-47"), "s.yaml"),
         ] {
             let found = told(&text).join("\n");
