@@ -1,14 +1,15 @@
 //! Answers beside each other.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read};
 use std::sync::Arc;
 
 use serde_json::Value;
 use stoke_history::index::Index;
 use stoke_history::rest::Library;
 
-use crate::server::{Answered, Real, ask};
+use crate::recorded::Answers;
+use crate::server::{Answered, ask};
 use crate::urls;
 
 /// What a secret is shown as.
@@ -21,21 +22,38 @@ pub struct Difference {
     pub what: String,
 }
 
-/// Asks both servers everything; what has odd values only where `with_odd` says so.
-pub fn all(real: &Real, ours: &Arc<Index>, name: &str, with_odd: bool) -> Result<Vec<Difference>, String> {
+/// What Spark's server says to a question: it is asked, or what it said is kept.
+pub type Real<'a> = dyn Fn(&str) -> Result<Answered, String> + 'a;
+
+/// Asks both servers everything that is wanted.
+pub fn all(
+    real: &Real<'_>,
+    ours: &Arc<Index>,
+    name: &str,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Vec<Difference>, String> {
     let mut differences = Vec::new();
     let mut asked = 0;
     let mut compare = |url: &str, unfinished: bool| -> Result<(), String> {
+        if !wanted(url) {
+            return Ok(());
+        }
         asked += 1;
-        answers(url, unfinished, &real.get(url)?, &ask(ours, url), &mut differences);
+        answers(url, unfinished, &real(url)?, &ask(ours, url), &mut differences);
         Ok(())
     };
     for url in urls::of_list() {
         compare(&url, false)?;
     }
-    let question = |url: &str| {
-        let answered = real.get(url).ok().filter(|answered| answered.status == 200)?;
-        serde_json::from_slice(&answered.body).ok()
+    // Without an answer fewer questions would follow.
+    let unanswered = RefCell::new(None);
+    let question = |url: &str| match real(url) {
+        Ok(answered) if answered.status == 200 => serde_json::from_slice(&answered.body).ok(),
+        Ok(_) => None,
+        Err(why) => {
+            unanswered.replace(Some(why));
+            None
+        }
     };
     for listed in ours.listed().iter() {
         let id = &listed.id;
@@ -50,13 +68,32 @@ pub fn all(real: &Real, ours: &Arc<Index>, name: &str, with_odd: bool) -> Result
                 compare(&base, false)?;
                 compare(&format!("applications/{id}/jobs"), false)?;
             }
-            for url in urls::of_attempt(&base, with_odd, &question) {
+            for url in urls::of_attempt(&base, &question) {
                 compare(&url, !attempt.completed)?;
             }
         }
     }
+    if let Some(why) = unanswered.into_inner() {
+        return Err(why);
+    }
     eprintln!("{name}: {asked} questions, {} differences", differences.len());
     Ok(differences)
+}
+
+/// How what is recorded differs from what is answered now. Of applications that have not ended more depends on when they are asked about.
+pub fn drift(recorded: &Answers, live: &Answers) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    for (url, live) in live {
+        match recorded.get(url) {
+            Some(recorded) => answers(url, true, live, recorded, &mut differences),
+            None => differences.push(Difference {
+                url: url.clone(),
+                place: "question".to_owned(),
+                what: "not in the record".to_owned(),
+            }),
+        }
+    }
+    differences
 }
 
 fn answers(url: &str, unfinished: bool, real: &Answered, ours: &Answered, out: &mut Vec<Difference>) {
@@ -111,34 +148,17 @@ fn answers(url: &str, unfinished: bool, real: &Answered, ours: &Answered, out: &
                 String::from_utf8_lossy(&ours.body)
             ),
         ),
-        "application/octet-stream" => match (entries(&real.body), entries(&ours.body)) {
-            (Ok(real), Ok(ours)) => {
-                let names = |all: &BTreeMap<String, Vec<u8>>| all.keys().cloned().collect::<Vec<_>>().join(" ");
-                if names(&real) != names(&ours) {
-                    differ("entries", format!("{} is {} here", names(&real), names(&ours)));
-                } else if let Some((name, _)) = real.iter().find(|(name, bytes)| ours[*name] != **bytes) {
-                    differ("entries", format!("the bytes of {name} differ"));
-                }
-            }
-            (Err(error), _) => differ("", format!("no zip there: {error}")),
-            (_, Err(error)) => differ("", format!("no zip here: {error}")),
-        },
+        "application/octet-stream" if real.body != ours.body => differ(
+            "entries",
+            format!(
+                "{} is {} here",
+                String::from_utf8_lossy(&real.body),
+                String::from_utf8_lossy(&ours.body)
+            ),
+        ),
         // The page of an error names an object of the server.
         _ => {}
     }
-}
-
-/// What a zip holds.
-fn entries(zip: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
-    let mut zip = zip::ZipArchive::new(Cursor::new(zip)).map_err(|error| error.to_string())?;
-    let mut all = BTreeMap::new();
-    for place in 0..zip.len() {
-        let mut entry = zip.by_index(place).map_err(|error| error.to_string())?;
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        all.insert(entry.name().to_owned(), bytes);
-    }
-    Ok(all)
 }
 
 /// What depends on when a server was asked or looked at a log: how long what still runs has run, and when an application that has not

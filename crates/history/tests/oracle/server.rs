@@ -1,12 +1,14 @@
 //! The two servers.
 
-use std::io::{Read, Write};
+use std::collections::BTreeSet;
+use std::io::{Cursor, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stoke_eventlog::Source;
 use stoke_history::index::{Index, Settings};
@@ -14,6 +16,7 @@ use stoke_history::json::Json;
 use stoke_history::model::Limits;
 use stoke_history::rest::{self, Answer, Failure, Query};
 use stoke_history::zipped::zipped;
+use twox_hash::XxHash64;
 
 use crate::sparks::Spark;
 
@@ -21,11 +24,39 @@ use crate::sparks::Spark;
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// What a server answered.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Answered {
     pub status: u16,
     pub kind: String,
     pub body: Vec<u8>,
+}
+
+const ZIP: &str = "application/octet-stream";
+
+impl Answered {
+    /// With what is in a zip instead of the zip: a line for each entry, with its length and a hash of its bytes.
+    fn listed(mut self) -> Answered {
+        if self.status == 200 && self.kind.starts_with(ZIP) {
+            self.body = match entries(&self.body) {
+                Ok(entries) => entries.into_iter().collect::<String>().into_bytes(),
+                Err(error) => format!("not a zip: {error}").into_bytes(),
+            };
+        }
+        self
+    }
+}
+
+fn entries(zip: &[u8]) -> Result<BTreeSet<String>, String> {
+    let mut zip = zip::ZipArchive::new(Cursor::new(zip)).map_err(|error| error.to_string())?;
+    let mut all = BTreeSet::new();
+    for place in 0..zip.len() {
+        let mut entry = zip.by_index(place).map_err(|error| error.to_string())?;
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        let hash = XxHash64::oneshot(0, &bytes);
+        all.insert(format!("{} {} {hash:016x}\n", entry.name(), bytes.len()));
+    }
+    Ok(all)
 }
 
 /// Settings to compare under: a name, the History Server's properties, ours.
@@ -133,7 +164,8 @@ impl Real {
             status,
             kind: header("content-type").unwrap_or_default(),
             body: all.split_off(end + 4),
-        })
+        }
+        .listed())
     }
 }
 
@@ -190,9 +222,10 @@ pub fn ask(index: &Arc<Index>, path: &str) -> Answered {
             zipped(index, &attempts, &mut body).unwrap();
             Answered {
                 status: 200,
-                kind: "application/octet-stream".to_owned(),
+                kind: ZIP.to_owned(),
                 body,
             }
+            .listed()
         }
         Err(Failure::NotFound(why)) => text(404, why),
         Err(Failure::Bad(why)) => text(400, why),

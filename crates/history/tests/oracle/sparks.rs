@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use stoke_testkit::{Tier, target_directory};
+use stoke_testkit::target_directory;
 
 /// The versions compared.
 pub const VERSIONS: [&str; 3] = ["3.5.9", "4.1.4", "4.3.0"];
@@ -13,13 +13,8 @@ const WORKLOADS: &str = include_str!("workloads.py");
 /// A group takes less than a minute on an idle machine.
 const LONGEST: Duration = Duration::from_secs(1200);
 
-/// The group of applications that is enough by default: SQL, RDDs, failures, caching, streaming, in local mode.
-const ENOUGH: &str = "local";
-
-/// Whether every version and every group is asked about. Logs that someone names are.
-pub fn all() -> bool {
-    Tier::Full.need().is_ok() || std::env::var_os("STOKE_HISTORY_LOGS").is_some()
-}
+/// The group of applications that is recorded: SQL, RDDs, failures, caching, streaming, in local mode.
+pub const ENOUGH: &str = "local";
 
 /// A Spark.
 #[derive(Debug, Clone)]
@@ -60,9 +55,18 @@ impl Spark {
 
     /// The directories of its logs, one for each group of [`WORKLOADS`]; what is missing is made.
     pub fn logs(&self) -> Result<Vec<PathBuf>, String> {
-        if let Ok(made) = std::env::var("STOKE_HISTORY_LOGS") {
-            return Ok(vec![Path::new(&made).join(self.version)]);
+        match std::env::var("STOKE_HISTORY_LOGS") {
+            Ok(made) => Ok(vec![Path::new(&made).join(self.version)]),
+            Err(_) => self.made(|_| true),
         }
+    }
+
+    /// The directory of the logs of one group.
+    pub fn logs_of(&self, group: &str) -> Result<Vec<PathBuf>, String> {
+        self.made(|one| one == group)
+    }
+
+    fn made(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, String> {
         let mut hasher = DefaultHasher::new();
         WORKLOADS.hash(&mut hasher);
         let kept = target_directory().join("stoke-test-home/history").join(format!(
@@ -76,7 +80,7 @@ impl Spark {
         std::fs::write(&script, WORKLOADS).map_err(failed)?;
         let groups = self.run(&script, "list", &kept)?;
         let mut made = Vec::new();
-        for group in groups.lines().filter(|group| all() || *group == ENOUGH) {
+        for group in groups.lines().filter(|group| wanted(group)) {
             // A group is there once it is whole.
             let done = kept.join(group);
             if !done.exists() {

@@ -339,12 +339,8 @@ fn odd_of_stage(stage: &str) -> Vec<String> {
 }
 
 /// Questions about one attempt; `base` is `applications/ID` or `applications/ID/ATTEMPT`.
-/// Those with odd values only where `with_odd` says so.
-pub fn of_attempt(base: &str, with_odd: bool, ask: &dyn Fn(&str) -> Option<Value>) -> Vec<String> {
-    let mut urls: Vec<String> = match with_odd {
-        true => odd_of_attempt(base).into_iter().chain(tables_of_sql(base)).collect(),
-        false => Vec::new(),
-    };
+pub fn of_attempt(base: &str, ask: &dyn Fn(&str) -> Option<Value>) -> Vec<String> {
+    let mut urls: Vec<String> = odd_of_attempt(base).into_iter().chain(tables_of_sql(base)).collect();
     let (mut odd, mut odd_urls) = (BTreeSet::new(), Vec::new());
     let mut add = |path: &str| urls.push(format!("{base}/{path}"));
     for path in [
@@ -424,7 +420,7 @@ pub fn of_attempt(base: &str, with_odd: bool, ask: &dyn Fn(&str) -> Option<Value
     let stages = stages.as_ref().and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     for (place, stage) in stages.iter().enumerate() {
         // Odd questions about one stage of each kind.
-        if with_odd && odd.insert((stage["status"].to_string(), stage["numFailedTasks"] != 0)) {
+        if odd.insert((stage["status"].to_string(), stage["numFailedTasks"] != 0)) {
             let stage = format!("{base}/stages/{}/{}", stage["stageId"], stage["attemptId"]);
             odd_urls.extend(odd_of_stage(&stage));
         }

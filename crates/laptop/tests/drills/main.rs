@@ -67,7 +67,8 @@ fn main() -> ExitCode {
     served::main_if_server();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut arguments = Arguments::from_args();
-    arguments.test_threads = arguments.test_threads.or(Some(3));
+    // Most of them wait: for a fault to show, or for the others.
+    arguments.test_threads = arguments.test_threads.or(Some(5));
     let is_filtered = arguments.filter.is_some() || arguments.list || !arguments.skip.is_empty();
     let directory = tempfile::tempdir().unwrap();
     let sandbox = stoke_sandbox::Launcher::default().check(directory.path().join("log"));

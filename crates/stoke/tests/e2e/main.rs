@@ -67,8 +67,8 @@ use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // Every test starts JVMs; two at a time is what two cores bear.
-    arguments.test_threads = arguments.test_threads.or(Some(2));
+    // Half of the time is spent waiting for pods, so one more than two cores.
+    arguments.test_threads = arguments.test_threads.or(Some(3));
     if arguments
         .filter
         .as_deref()
