@@ -231,6 +231,9 @@ pub struct Record {
     pub warm_up: Option<Pair>,
     pub outputs: Vec<Output>,
     pub pairs: Vec<Pair>,
+    /// Why one run of the last pair took longer than the other, as `stoke compare` says it.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub comparison: Value,
     /// What stands behind the verdict.
     #[serde(default)]
     pub reasons: Vec<Value>,

@@ -58,6 +58,7 @@ fn record(pairs: Vec<Pair>) -> Record {
             compared: Compared::NotCompared,
         }],
         pairs,
+        comparison: Value::Null,
         reasons: Vec::new(),
         notes: Vec::new(),
     }
