@@ -280,7 +280,7 @@ fn recorded(context: &Context) -> Result<(), Failed> {
             pairs(1.2, 4),
             vec![],
             3,
-            vec!["cannot tell", "no bounds yet", "pairs more would tell"],
+            vec!["cannot tell", "no bounds yet", "pairs more would decide"],
         ),
         (pairs(1.2, 6), vec!["--alpha", "0.000001"], 3, vec!["cannot tell"]),
         (

@@ -44,7 +44,7 @@ pub enum Command {
     Record(steps::RecordArguments),
     /// Run a release in the shadow of another one, and compare what both write
     Shadow(Box<shadow::Arguments>),
-    /// Run two releases several times in turn, and tell a slower or dearer one from noise
+    /// Run two releases several times in turn, and distinguish a slower or dearer one from noise
     Ab(Box<ab::Arguments>),
     /// Approve a release for an environment, by signature
     Approve(steps::ApproveArguments),

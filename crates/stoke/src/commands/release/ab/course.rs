@@ -223,11 +223,11 @@ impl Course {
             .map(|standing| {
                 let more = match standing.more_pairs {
                     Some(more) => format!(
-                        "some {} more would tell, as noisy as these",
+                        "some {} more would decide, as noisy as these",
                         people::counted(more, "pair")
                     ),
-                    None if standing.pairs < 3 => "how many more would tell is not known yet".to_owned(),
-                    None => "not even 1,000 more would tell, as noisy as these".to_owned(),
+                    None if standing.pairs < 3 => "how many more would decide is not known yet".to_owned(),
+                    None => "not even 1,000 more would decide, as noisy as these".to_owned(),
                 };
                 format!("{} {}; {more}", standing.metric.name(), standing.change())
             })

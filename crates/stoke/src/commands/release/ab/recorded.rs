@@ -75,7 +75,7 @@ pub fn run(file: &Path, design: &Design, terminal: &mut Terminal) -> Outcome<u8>
         notes.push(format!("columns that say nothing here: {}", runs.ignored.join(", ")));
     }
     if let (None, Some(more)) = (standings[0].found, standings[0].more_pairs) {
-        notes.push(format!("some {more} pairs more would tell, as noisy as these"));
+        notes.push(format!("some {more} pairs more would decide, as noisy as these"));
     }
     match terminal.format() {
         Format::Json => terminal.json(&Answer {

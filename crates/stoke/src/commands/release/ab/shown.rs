@@ -27,9 +27,10 @@ pub fn pair(course: &Course, design: &Design, terminal: &mut Terminal) {
             amount(standing.metric, values.new),
             change.unwrap_or_default(),
             standing.change(),
-            match standing.found {
-                Some(_) => format!(": {} after {} pairs", standing.words(), standing.pairs),
-                None => String::new(),
+            match (standing.found, standing.more_pairs) {
+                (Some(_), _) => format!(": {} after {} pairs", standing.words(), standing.pairs),
+                (None, Some(more)) => format!(", some {} more", people::counted(more, "pair")),
+                (None, None) => String::new(),
             }
         ));
     }
