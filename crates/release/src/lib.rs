@@ -3,6 +3,7 @@
 //! In: code and its dependencies, images at references, manifests, keys, the records of environments. Out: images, bills of materials, attestations, releases, and what a promotion
 //! would do. It needs no Docker and no root, and it never changes a blob that it did not make.
 
+pub mod ab;
 pub mod bundle;
 pub mod canonical;
 pub mod ci;

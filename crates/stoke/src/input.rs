@@ -14,6 +14,7 @@ use crate::failure::{Failure, Outcome};
 use crate::terminal::{Format, Terminal};
 
 /// A checked manifest.
+#[derive(Clone)]
 pub struct Manifest {
     /// Its documents in order.
     pub documents: Vec<Document>,

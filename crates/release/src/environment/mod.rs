@@ -48,7 +48,10 @@ pub struct Environment {
     pub gates: Vec<String>,
     /// Whether it must have run in the shadow of what is there.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub shadow: Option<Shadow>,
+    pub shadow: Option<Comparison>,
+    /// Whether an A/B must have shown that it is neither slower nor dearer than what is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ab: Option<Comparison>,
     /// How long the release must have been current where it comes from, in seconds.
     pub soak_seconds: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,10 +115,10 @@ pub enum Delivery {
     },
 }
 
-/// Proof by data: what a shadow run must be.
+/// What a comparison with another release must be: a shadow run, an A/B.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Shadow {
+pub struct Comparison {
     /// How old it may be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_age_seconds: Option<i64>,

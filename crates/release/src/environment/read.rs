@@ -12,10 +12,10 @@ use stoke_model::memory::{ByteUnit, Memory};
 
 use super::data;
 use super::overlay::says_what_runs;
-use super::{Approvals, Delivery, Environment, Environments, Freeze, Key, Overlay, Shadow, Side};
+use super::{Approvals, Comparison, Delivery, Environment, Environments, Freeze, Key, Overlay, Side};
 use crate::evidence::PublicKey;
 
-pub(super) const ENVIRONMENT: [&str; 14] = [
+pub(super) const ENVIRONMENT: [&str; 15] = [
     "name",
     "from",
     "namespace",
@@ -24,6 +24,7 @@ pub(super) const ENVIRONMENT: [&str; 14] = [
     "overlay",
     "gates",
     "shadow",
+    "ab",
     "soak",
     "approvals",
     "freezes",
@@ -95,7 +96,7 @@ pub(super) const OVERLAY: [&str; 7] = [
     "schedule",
     "suspend",
 ];
-pub(super) const SHADOW: [&str; 2] = ["maxAge", "against"];
+pub(super) const COMPARISON: [&str; 2] = ["maxAge", "against"];
 pub(super) const APPROVALS: [&str; 3] = ["needed", "keys", "maySkipVerification"];
 
 struct Reader<'a> {
@@ -144,7 +145,8 @@ impl Reader<'_> {
             delivery: self.delivery(node, path)?,
             overlay: self.overlay(node, path),
             gates: self.fields.texts(node, "gates", path).unwrap_or_default(),
-            shadow: self.shadow(node, path),
+            shadow: self.comparison(node, "shadow", path),
+            ab: self.comparison(node, "ab", path),
             approvals: self.approvals(node, path),
             freezes: self.freezes(node, path),
             error_budget: self
@@ -390,16 +392,16 @@ impl Reader<'_> {
         })
     }
 
-    fn shadow(&mut self, node: &Node, path: &str) -> Option<Shadow> {
-        let node = node.get("shadow")?;
-        let path = join(path, "shadow");
-        if !self.fields.keys(node, &path, &SHADOW) {
+    fn comparison(&mut self, node: &Node, key: &str, path: &str) -> Option<Comparison> {
+        let node = node.get(key)?;
+        let path = join(path, key);
+        if !self.fields.keys(node, &path, &COMPARISON) {
             return None;
         }
         let against = self
             .fields
             .word(node, "against", &path, &[("current", true), ("any", false)]);
-        Some(Shadow {
+        Some(Comparison {
             max_age_seconds: self.seconds(node, "maxAge", &path),
             against_current: against.unwrap_or(true),
         })

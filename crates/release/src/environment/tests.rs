@@ -71,6 +71,11 @@ fn what_is_wrong_has_its_place() {
             "unknown-value 5:21 it is one of current, any",
         ),
         ("  shadow: true\n", "wrong-type 5:11 "),
+        ("  ab: {maxage: 24h}\n", "unknown-field 5:8 did you mean `maxAge`?"),
+        (
+            "  ab: {against: prod}\n",
+            "unknown-value 5:17 it is one of current, any",
+        ),
         (
             "  data: [{name: a, contract: c.yaml}]\n",
             "missing-field 5:10 add `iceberg: {table: …}` or `versions: s3a://…`, one of them",
@@ -174,7 +179,12 @@ fn the_schema_has_the_keys_that_are_read() {
         sorted(&read::SIDE)
     );
     assert_eq!(of(&format!("{item}/approvals/properties")), sorted(&read::APPROVALS));
-    assert_eq!(of(&format!("{item}/shadow/properties")), sorted(&read::SHADOW));
+    for comparison in ["shadow", "ab"] {
+        assert_eq!(
+            of(&format!("{item}/{comparison}/properties")),
+            sorted(&read::COMPARISON)
+        );
+    }
     let one = format!("{item}/data/items/properties");
     assert_eq!(of(&one), sorted(&data::DATA));
     assert_eq!(of(&format!("{one}/iceberg/properties")), sorted(&data::ICEBERG));

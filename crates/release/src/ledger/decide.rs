@@ -6,6 +6,7 @@ use stoke_diagnostics::{Diagnostic, Evidence, Severity};
 use stoke_model::units::people;
 
 use super::approval::{Approver, approvers};
+use super::compared;
 pub use super::entry::Step;
 use super::entry::Verdict;
 use super::history::{History, Place};
@@ -100,7 +101,7 @@ pub fn promote(
     if !skips {
         soak(history, environment, release, now, &mut reasons);
         gates(history, environment, release, &mut reasons);
-        shadow(history, environment, release, place.current(), now, &mut reasons);
+        compared::ask(history, environment, release, place.current(), now, &mut reasons);
     }
     reasons.append(&mut missing);
     freezes(environment, now, &mut reasons);
@@ -295,72 +296,6 @@ fn gates(history: &History, environment: &Environment, release: &Digest, reasons
     }
 }
 
-/// Proof by data: the last shadow run of this release passes, was against what is there now, and is not too old. Where nothing is, there is nothing to compare with.
-fn shadow(
-    history: &History,
-    environment: &Environment,
-    release: &Digest,
-    current: Option<&Digest>,
-    now: Timestamp,
-    reasons: &mut Vec<Diagnostic>,
-) {
-    let (Some(wanted), Some(current)) = (&environment.shadow, current) else {
-        return;
-    };
-    let name = &environment.name;
-    let again = format!(
-        "`stoke release shadow {} --against {}`",
-        release.short(),
-        current.short()
-    );
-    let mut say = |message: String, fix: String, unknown: bool| {
-        let reason = refusal("release-shadow", message, fix);
-        reasons.push(if unknown { reason.unknown() } else { reason });
-    };
-    let Some(last) = history.shadows.iter().rev().find(|one| one.release == *release) else {
-        let message = match history.shadows.last() {
-            Some(other) => format!(
-                "{name} asks for a shadow run of {release}; the last one is of {}, which says nothing of it",
-                other.release
-            ),
-            None => format!("{name} asks for a shadow run of {release}, and there is none"),
-        };
-        return say(message, format!("run it: {again}"), true);
-    };
-    match (&last.against, last.verdict) {
-        (_, Verdict::Fail) => {
-            let message = format!("the last shadow run of {release} says that it is worse");
-            let fix = format!(
-                "`stoke release show {}` names its record; repair what differs, and create a release of it",
-                release.short()
-            );
-            say(message, fix, false);
-        }
-        (None, _) => {
-            let message = format!("the shadow verdict about {release} does not say what it was compared with");
-            say(
-                message,
-                format!("run it, or record its record as evidence: {again}"),
-                true,
-            );
-        }
-        (Some(against), _) if wanted.against_current && against != current => {
-            let message = format!("{release} was compared with {against}, and {current} is in {name} now");
-            say(message, format!("compare it with what it replaces: {again}"), true);
-        }
-        _ => {}
-    }
-    let age = now.duration_since(last.time).as_secs();
-    if let Some(most) = wanted.max_age_seconds.filter(|most| age > *most) {
-        let message = format!(
-            "the shadow run of {release} is {} old, and {name} takes {} at most",
-            time(age),
-            time(most)
-        );
-        say(message, format!("run it again, on the data of today: {again}"), true);
-    }
-}
-
 fn approved(
     environment: &Environment,
     release: &Digest,
@@ -420,10 +355,10 @@ fn budget(environment: &Environment, facts: &Facts, reasons: &mut Vec<Diagnostic
     }
 }
 
-fn refusal(code: &'static str, message: String, fix: impl Into<String>) -> Diagnostic {
+pub(super) fn refusal(code: &'static str, message: String, fix: impl Into<String>) -> Diagnostic {
     Diagnostic::new(Severity::Error, code, message).with_fix(fix.into())
 }
 
-fn time(seconds: i64) -> String {
+pub(super) fn time(seconds: i64) -> String {
     people::duration(u64::try_from(seconds).unwrap_or(0).saturating_mul(1000))
 }

@@ -40,9 +40,10 @@ pub struct Place {
     pub approvals: Vec<(Digest, String)>,
 }
 
-/// A release that ran in the shadow of another one.
+/// A release that was compared with another one, by a shadow run or an A/B.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shadowed {
+pub struct Comparison {
+    pub gate: String,
     pub release: Digest,
     /// None: it was recorded without saying so.
     pub against: Option<Digest>,
@@ -60,9 +61,9 @@ pub struct History {
     /// The last verdict of each gate about each release.
     #[serde(skip)]
     pub verdicts: BTreeMap<(Digest, String), Verdict>,
-    /// Verdicts of shadow runs, in their order.
+    /// Verdicts of gates that compare releases, in their order.
     #[serde(skip)]
-    pub shadows: Vec<Shadowed>,
+    pub comparisons: Vec<Comparison>,
     pub places: BTreeMap<String, Place>,
     /// By environment and name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -158,8 +159,9 @@ impl History {
                 against,
                 ..
             } => {
-                if gate == crate::shadow::GATE {
-                    self.shadows.push(Shadowed {
+                if [crate::shadow::GATE, crate::ab::GATE].contains(&gate.as_str()) {
+                    self.comparisons.push(Comparison {
+                        gate: gate.clone(),
                         release: release.clone(),
                         against: against.clone(),
                         verdict: *verdict,

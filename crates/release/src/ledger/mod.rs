@@ -4,12 +4,14 @@
 //! - [`entry`]: one entry, and the chain that finds what was altered, removed or written twice
 //! - [`history`]: what the entries together say: what is where and since when
 //! - [`data`]: the same of data that readers see
+//! - `compared`: comparisons with what is there, as conditions of a promotion
 //! - [`decide`]: promotion and rollback as pure functions
 //! - [`keep`]: the entries in a store, added one by one without losing another writer's
 //! - [`act`]: the steps of a promotion, which can be interrupted anywhere and given again
 
 pub mod act;
 pub mod approval;
+mod compared;
 pub mod data;
 pub mod decide;
 pub mod entry;

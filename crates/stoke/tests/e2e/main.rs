@@ -11,6 +11,7 @@
     clippy::print_stdout
 )]
 
+mod ab;
 mod admission;
 mod adopt;
 mod allocators;
@@ -115,6 +116,7 @@ fn main() -> ExitCode {
         quality::trials(&context),
         releases::trials(&context),
         shadow::trials(&context),
+        ab::trials(&context),
         runbooks::trials(&context),
         secrets::trials(&context),
         endurance::trials(&context),

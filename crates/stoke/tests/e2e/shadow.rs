@@ -82,18 +82,18 @@ report = orders.groupBy("country").agg(F.count("*").alias("orders"), F.sum("amou
 spark.stop()
 "#;
 
-const OLD: &str = r#"report.coalesce(1).write.mode("overwrite").parquet("s3a://spark/report")"#;
+pub const OLD: &str = r#"report.coalesce(1).write.mode("overwrite").parquet("s3a://spark/report")"#;
 
-struct World {
+pub struct World {
     home: tempfile::TempDir,
-    work: tempfile::TempDir,
+    pub work: tempfile::TempDir,
     runtime: tokio::runtime::Runtime,
     store: Store,
-    old: String,
+    pub old: String,
 }
 
 impl World {
-    fn new(context: &Context) -> Result<Self, Failed> {
+    pub fn new(context: &Context) -> Result<Self, Failed> {
         let home = context.private_home();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let directory = home.path().join("object-store");
@@ -126,7 +126,7 @@ impl World {
         Ok(world)
     }
 
-    fn put(&self, key: &str, content: &str) -> Result<(), Failed> {
+    pub fn put(&self, key: &str, content: &str) -> Result<(), Failed> {
         let mut digester = Digester::new([]);
         digester.update(content.as_bytes());
         let new = NewObject {
@@ -153,7 +153,7 @@ impl World {
     }
 
     /// Nothing but what was there, and nothing is kept apart any more.
-    fn untouched(&self) -> Result<(), Failed> {
+    pub fn untouched(&self) -> Result<(), Failed> {
         let (keys, apart) = (self.keys("spark")?, self.keys("stoke-shadow")?);
         let expected = [
             "events/",
@@ -177,7 +177,7 @@ impl World {
         Ok(())
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = stoke(self.home.path(), arguments);
         command
             .current_dir(self.work.path())
@@ -185,12 +185,12 @@ impl World {
         command
     }
 
-    fn stoke(&self, arguments: &[&str]) -> Result<Output, Failed> {
+    pub fn stoke(&self, arguments: &[&str]) -> Result<Output, Failed> {
         Ok(self.command(arguments).output()?)
     }
 
     /// Makes a release of a job with this end.
-    fn release(&self, rest: &str) -> Result<String, Failed> {
+    pub fn release(&self, rest: &str) -> Result<String, Failed> {
         self.release_of(MANIFEST, rest)
     }
 

@@ -150,10 +150,14 @@ impl Chain {
     }
 
     fn compared(&mut self, release: &Digest, against: &Digest, verdict: Verdict, time: Timestamp) {
+        self.compared_by(crate::shadow::GATE, release, against, verdict, time);
+    }
+
+    fn compared_by(&mut self, gate: &str, release: &Digest, against: &Digest, verdict: Verdict, time: Timestamp) {
         self.add(
             Event::Verified {
                 release: release.clone(),
-                gate: crate::shadow::GATE.into(),
+                gate: gate.into(),
                 verdict,
                 evidence: Some(digest(99)),
                 against: Some(against.clone()),

@@ -147,3 +147,29 @@ fn it_is_asked_again_when_another_release_is_there_meanwhile() {
     // The way back asks for nothing.
     rollback(&chain.history(), &world.environments, "prod", at(14)).unwrap();
 }
+
+#[test]
+fn an_ab_is_asked_for_like_a_shadow_run_and_neither_stands_in_for_the_other() {
+    let text =
+        "environments:\n- name: prod\n  namespace: prod\n  cluster: {context: ''}\n  shadow: {}\n  ab: {maxAge: 24h}\n";
+    let environments = environment::read(&Source::new("environments.yaml", text), &|_| Err("none".into())).unwrap();
+    let world = World {
+        environments,
+        keys: Vec::new(),
+    };
+    let mut chain = chain(&world);
+    let (one, two, three) = (digest(1), digest(2), digest(3));
+    let refused = |chain: &mut Chain, now: i64| chain.promote(&world, &two, "prod", at(now)).unwrap_err();
+    assert_eq!(refused(&mut chain, 4), ["release-shadow", "release-ab"]);
+    chain.compared(&two, &one, Verdict::Pass, at(5));
+    assert_eq!(refused(&mut chain, 6), ["release-ab"]);
+    chain.compared_by("ab", &three, &one, Verdict::Pass, at(7));
+    assert_eq!(refused(&mut chain, 8), ["release-ab"]);
+    chain.compared_by("ab", &two, &three, Verdict::Pass, at(9));
+    assert_eq!(refused(&mut chain, 10), ["release-ab"]);
+    chain.compared_by("ab", &two, &one, Verdict::Fail, at(11));
+    assert_eq!(refused(&mut chain, 12), ["release-ab"]);
+    chain.compared_by("ab", &two, &one, Verdict::Pass, at(13));
+    assert_eq!(refused(&mut chain, 14 + 86_400), ["release-ab"]);
+    chain.promote(&world, &two, "prod", at(14)).unwrap();
+}

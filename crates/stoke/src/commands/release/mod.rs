@@ -1,5 +1,6 @@
 //! `stoke release`: releases and their way through environments. The room `release` decides; here places are opened, and what it decides is carried out.
 
+mod ab;
 mod create;
 mod deliver;
 mod drift;
@@ -43,6 +44,8 @@ pub enum Command {
     Record(steps::RecordArguments),
     /// Run a release in the shadow of another one, and compare what both write
     Shadow(Box<shadow::Arguments>),
+    /// Run two releases several times in turn, and distinguish a slower or dearer one from noise
+    Ab(Box<ab::Arguments>),
     /// Approve a release for an environment, by signature
     Approve(steps::ApproveArguments),
     /// Bring a release to an environment, if nothing speaks against it
@@ -96,6 +99,7 @@ pub async fn run(command: Command, context: &mut Context) -> Outcome<u8> {
         Command::Explain(one) => look::explain(&one, context).await,
         Command::Record(arguments) => steps::record(arguments, context).await,
         Command::Shadow(arguments) => shadow::run(*arguments, context).await,
+        Command::Ab(arguments) => ab::run(*arguments, context).await,
         Command::Approve(arguments) => steps::approve(arguments, context).await,
         Command::Promote(arguments) => steps::promote(arguments, context).await,
         Command::Rollback(arguments) => steps::rollback(arguments, context).await,

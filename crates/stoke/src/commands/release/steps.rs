@@ -14,7 +14,7 @@ use stoke_release::ledger::{
 };
 use stoke_release::oci::Digest;
 use stoke_release::publish::Target;
-use stoke_release::shadow;
+use stoke_release::{ab, shadow};
 
 use super::deliver::Deliverer;
 use super::{Kept, Places, Store, publish, show};
@@ -141,17 +141,14 @@ pub async fn record(arguments: RecordArguments, context: &mut Context) -> Outcom
                 Failure::input("stoke::release::file", format!("{}: {error}", file.display()))
                     .fix("name a file that can be read")
             })?;
-            if arguments.gate == shadow::GATE {
-                let record = shadow::Record::read(&bytes, &release).map_err(|reason| super::diagnostic(*reason, 2))?;
-                let passes = matches!(arguments.verdict, Answer::Pass);
-                if passes != record.verdict.passes() {
-                    return Err(Failure::input(
-                        "release-shadow-record",
-                        format!("the record says `{}`", record.verdict.words()),
-                    )
-                    .fix("give the verdict that stands in the record"));
+            if let Some(comparison) = comparison(&arguments.gate, &bytes, &release)? {
+                if matches!(arguments.verdict, Answer::Pass) != comparison.passes {
+                    return Err(
+                        Failure::input(comparison.code, format!("the record says `{}`", comparison.words))
+                            .fix("give the verdict that stands in the record"),
+                    );
                 }
-                against = Some(record.against);
+                against = Some(comparison.against);
             }
             let digest = Digest::of(&bytes);
             store
@@ -182,6 +179,41 @@ pub async fn record(arguments: RecordArguments, context: &mut Context) -> Outcom
         super::look::word(&verdict)
     ));
     Ok(0)
+}
+
+/// What the record of a gate that compares releases says.
+struct Comparison {
+    /// The code of a record that is not what it should be.
+    code: &'static str,
+    passes: bool,
+    words: &'static str,
+    against: Digest,
+}
+
+/// Reads the record of a gate that compares releases; none of another gate.
+fn comparison(gate: &str, bytes: &[u8], release: &Digest) -> Outcome<Option<Comparison>> {
+    let wrong = |reason: Box<Diagnostic>| super::diagnostic(*reason, 2);
+    Ok(match gate {
+        shadow::GATE => {
+            let record = shadow::Record::read(bytes, release).map_err(wrong)?;
+            Some(Comparison {
+                code: "release-shadow-record",
+                passes: record.verdict.passes(),
+                words: record.verdict.words(),
+                against: record.against,
+            })
+        }
+        ab::GATE => {
+            let record = ab::Record::read(bytes, release).map_err(wrong)?;
+            Some(Comparison {
+                code: "release-ab-record",
+                passes: record.verdict.passes(),
+                words: record.verdict.words(),
+                against: record.against,
+            })
+        }
+        _ => None,
+    })
 }
 
 pub async fn add(store: &Store, event: &Event) -> Outcome<()> {

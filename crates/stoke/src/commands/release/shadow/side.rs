@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 use kube::api::Api;
-use stoke_insight::cost::{self, Prices};
+use stoke_insight::cost::{self, Amounts, Prices};
 use stoke_insight::doctor::examine;
 use stoke_insight::facts::Run;
 use stoke_laptop::follow::{Seen, follow};
@@ -30,19 +30,24 @@ pub struct Making<'a> {
     pub timeout: Option<Duration>,
 }
 
+/// What became of a run.
+pub struct Ran {
+    pub side: Side,
+    /// What its event log says.
+    pub run: Option<Run>,
+    /// What it took, without the rounding of [`Side`].
+    pub amounts: Option<Amounts>,
+}
+
 /// Runs a job to its end. A job that fails is a result, not an error.
-pub async fn run(
-    making: &Making<'_>,
-    job: &mut Job,
-    shadow: &Shadow,
-    context: &mut Context,
-) -> Outcome<(Side, Option<Run>)> {
+pub async fn run(making: &Making<'_>, job: &Job, shadow: &Shadow, context: &mut Context) -> Outcome<Ran> {
     let session = making.session;
     let access = object_store::access(&making.endpoint, REGION, shadow.credentials());
     object_store::put_secret(&session.client, NAMESPACE, &object_store::variables(&access)).await;
-    job.manifest.upload(session.uploads(&context.home).as_deref())?;
+    let mut manifest = job.manifest.clone();
+    manifest.upload(session.uploads(&context.home).as_deref())?;
     let mut application = None;
-    for document in &job.manifest.documents {
+    for document in &manifest.documents {
         if document.kind == "SparkApplication" {
             application = Some(apply::create_application(&session.client, NAMESPACE, &document.value).await?);
         } else {
@@ -75,6 +80,7 @@ pub async fn run(
         failed,
         ..Side::default()
     };
+    let mut amounts = None;
     if let Some(facts) = &facts {
         if let (Some(failed), Some(finding)) = (&mut side.failed, examine(facts).first()) {
             *failed = format!("{failed}; {}", finding.message);
@@ -90,10 +96,15 @@ pub async fn run(
                 .currency
                 .as_ref()
                 .map(|currency| format!("{} {currency}", bill.total.cost));
+            amounts = Some(bill.total);
         }
     }
     requests(&mut side, shadow);
-    Ok((side, facts.and_then(|facts| facts.run)))
+    Ok(Ran {
+        side,
+        run: facts.and_then(|facts| facts.run),
+        amounts,
+    })
 }
 
 /// Why it did not complete, if it did not.

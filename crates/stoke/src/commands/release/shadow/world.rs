@@ -24,7 +24,7 @@ pub struct World {
     _lock: File,
 }
 
-fn failed(error: impl std::fmt::Display) -> Failure {
+pub fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::environment("stoke::object-store::shadow", error)
         .fix("check the disk of the home; what is left is below the bucket `stoke-shadow`, and the next shadow run removes it")
 }
