@@ -2,15 +2,16 @@
 //!
 //! Azurite comes from npm by the test itself. fake-gcs-server takes minutes to build, so it is taken where it is installed.
 
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
-use crate::common::{Context, eventually, expect_code, expect_parts, full, program, repository, stoke, text};
+use crate::common::{
+    Context, Server, eventually, expect_code, expect_parts, free_port, full, program, repository, stoke, text,
+};
 
 /// Emulator of Azure Blob Storage.
 const AZURITE: &str = "azurite@3.35.0";
@@ -108,37 +109,6 @@ pub fn trials(context: &Context) -> Vec<Trial> {
             read_and_cleaned(context, "gs://spark-logs/events", &variables)
         }),
     ]
-}
-
-/// A process that listens, ended with the test.
-struct Server(Child);
-
-impl Server {
-    fn start(command: &mut Command, port: u16) -> Result<Self, Failed> {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        eventually("a server listens", Duration::from_secs(60), || {
-            TcpStream::connect(("127.0.0.1", port)).is_ok() || matches!(child.try_wait(), Ok(Some(_)))
-        })?;
-        match child.try_wait()? {
-            Some(status) => Err(format!("{command:?} ended: {status}").into()),
-            None => Ok(Server(child)),
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn free_port() -> Result<u16, Failed> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 /// Azurite's script, in the target directory.

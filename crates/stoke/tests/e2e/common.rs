@@ -1,8 +1,9 @@
 //! What the tests stand on: the binary, a home shared by all tests, the Sparks in it, and programs that may or may not be there.
 
 use std::ffi::OsStr;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -122,15 +123,25 @@ impl Context {
         Need::Package(coordinates.to_owned())
     }
 
+    /// Where Ivy keeps a package.
+    fn place_of(&self, coordinates: &str) -> Result<PathBuf, String> {
+        match coordinates.split(':').collect::<Vec<_>>()[..] {
+            [group, artifact, version] => Ok(self.home().join(format!(
+                "packages/cache/{group}/{artifact}/jars/{artifact}-{version}.jar"
+            ))),
+            _ => Err(format!("{coordinates} is not group:artifact:version")),
+        }
+    }
+
+    /// Whether a package was fetched by an earlier run.
+    pub fn is_kept(&self, coordinates: &str) -> bool {
+        self.place_of(coordinates).is_ok_and(|file| file.exists())
+    }
+
     fn kept(&self, coordinates: &str) -> Result<(), String> {
-        let kept = match coordinates.split(':').collect::<Vec<_>>()[..] {
-            [group, artifact, version] => format!("packages/cache/{group}/{artifact}/jars/{artifact}-{version}.jar"),
-            _ => return Err(format!("{coordinates} is not group:artifact:version")),
-        };
-        if self.home().join(kept).exists() {
-            Ok(())
-        } else {
-            stoke_testkit::reached("repo1.maven.org:443")
+        match self.place_of(coordinates)?.exists() {
+            true => Ok(()),
+            false => stoke_testkit::reached("repo1.maven.org:443"),
         }
     }
 
@@ -252,6 +263,38 @@ pub fn eventually(what: &str, within: Duration, mut check: impl FnMut() -> bool)
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
+}
+
+/// A process that listens, ended with the test.
+pub struct Server(Child);
+
+impl Server {
+    pub fn start(command: &mut Command, port: u16) -> Result<Self, Failed> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        eventually("a server listens", Duration::from_secs(60), || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok() || matches!(child.try_wait(), Ok(Some(_)))
+        })?;
+        match child.try_wait()? {
+            Some(status) => Err(format!("{command:?} ended: {status}").into()),
+            None => Ok(Server(child)),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A port that nothing listens at.
+pub fn free_port() -> Result<u16, Failed> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 /// Processes whose environment or command line names this home: what a test must not leave behind.

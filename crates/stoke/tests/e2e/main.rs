@@ -48,6 +48,7 @@ mod policies;
 mod programs;
 mod provider;
 mod publish;
+mod publish_catalog;
 mod published;
 mod quality;
 mod real;
@@ -111,6 +112,7 @@ fn main() -> ExitCode {
         programs::trials(&context),
         provider::trials(&context),
         publish::trials(&context),
+        publish_catalog::trials(&context),
         published::trials(&context),
         quality::trials(&context),
         releases::trials(&context),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
@@ -11,7 +12,7 @@ use stoke_runtime::Runtimes;
 use crate::common::{Context, Need, expect_code, expect_parts, full, program, repository, stoke, text};
 
 /// The package that real Spark writes tables with.
-const ICEBERG: &str = "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.12.0";
+pub const ICEBERG: &str = "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.12.0";
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     let git = || program("git", "apt-get install git");
@@ -40,7 +41,8 @@ pub fn trials(context: &Context) -> Vec<Trial> {
     ]
 }
 
-struct World {
+/// A place to work in, with a ledger of its own.
+pub struct World {
     home: tempfile::TempDir,
     work: tempfile::TempDir,
 }
@@ -51,7 +53,7 @@ const CONTRACT: &str =
 
 impl World {
     /// A release with a contract is in `prod`, whose data are these.
-    fn new(context: &Context, data: &str) -> Result<Self, Failed> {
+    pub fn new(context: &Context, data: &str) -> Result<Self, Failed> {
         let world = World {
             home: context.private_home(),
             work: tempfile::tempdir()?,
@@ -74,7 +76,7 @@ impl World {
         Ok(world)
     }
 
-    fn path(&self, below: &str) -> PathBuf {
+    pub fn path(&self, below: &str) -> PathBuf {
         self.work.path().join(below)
     }
 
@@ -340,14 +342,24 @@ fn at_once(context: &Context) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Runs the script of a table with real Spark.
-fn spark(context: &Context, world: &World, conf: &[String]) -> Result<(), Failed> {
+/// Runs a script of a table with real Spark.
+pub fn spark(
+    context: &Context,
+    world: &World,
+    script: &str,
+    conf: &[String],
+    variables: &[(&str, &str)],
+) -> Result<(), Failed> {
     let home = context.spark_home("4.1.4").ok_or("no Spark")?;
     let version = "4.1.4".parse().map_err(|error| format!("{error}"))?;
     let runtimes = Runtimes::new(context.home());
     let java = runtimes.java(&version, None).map_err(|error| error.to_string())?;
     let runtime = runtimes.find(&version).map_err(|error| error.to_string())?;
     let python = runtime.and_then(|runtime| runtime.python.map(|python| python.environment.join("bin/python3")));
+    // Of several that fetch the package at the same time Ivy lets all but one fail.
+    static FIRST: Mutex<()> = Mutex::new(());
+    let fetches = !context.is_kept(ICEBERG);
+    let _alone = fetches.then(|| FIRST.lock().unwrap_or_else(PoisonError::into_inner));
     let mut command = Command::new(home.join("bin/spark-submit"));
     command.args([
         "--master",
@@ -363,7 +375,7 @@ fn spark(context: &Context, world: &World, conf: &[String]) -> Result<(), Failed
         command.args(["--conf", one]);
     }
     let output = command
-        .arg(repository().join("crates/stoke/tests/e2e/publish.py"))
+        .arg(repository().join("crates/stoke/tests/e2e").join(script))
         .current_dir(world.path("job"))
         .env("SPARK_HOME", &home)
         .env("JAVA_HOME", &java.home)
@@ -371,6 +383,7 @@ fn spark(context: &Context, world: &World, conf: &[String]) -> Result<(), Failed
         .env("STOKE", env!("CARGO_BIN_EXE_stoke"))
         .env("STOKE_HOME", world.home.path())
         .env("STOKE_RELEASES", world.path("releases"))
+        .envs(variables.iter().copied())
         .env_remove("SPARK_CONF_DIR")
         .output()?;
     expect_code(&output, 0)?;
@@ -384,7 +397,9 @@ fn by_path(context: &Context) -> Result<(), Failed> {
     spark(
         context,
         &world,
+        "publish.py",
         &["spark.sql.catalog.lake.type=hadoop".to_owned(), warehouse],
+        &[],
     )?;
     // What is delivered runs apart by itself.
     let delivered = Command::new("git")
