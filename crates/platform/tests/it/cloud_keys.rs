@@ -99,6 +99,42 @@ fn every_key_and_class_that_is_wired_is_one_of_the_jar() {
     assert!(keys > 50 && classes > 20, "{keys} {classes}");
 }
 
+/// Bytes of a size as Hadoop writes it: `64m`.
+fn bytes(size: &str) -> Option<u64> {
+    let shift = match size.chars().last()? {
+        'k' => 10,
+        'm' => 20,
+        'g' => 30,
+        _ => return None,
+    };
+    Some(size[..size.len() - 1].parse::<u64>().ok()? << shift)
+}
+
+#[test]
+fn sizes_of_hadoops_own_connector_are_written_as_googles_reads_them() {
+    let mut written = 0;
+    for version in distribution::ALL.map(|spark| format!("{}.0", spark.minor)) {
+        let common = format!(
+            "default\thadoop-common-{}.jar\t",
+            distribution::nearest(&version).hadoop
+        );
+        let wired = wired(LOGINS.iter().find(|(login, _)| *login == "google").unwrap().1, &version).unwrap();
+        for line in RECORD.lines().filter_map(|line| line.strip_prefix(&common)) {
+            let (key, value) = line.split_once('\t').unwrap();
+            let (true, Some(size)) = (reads(&jar_of(&wired), key), bytes(value)) else {
+                continue;
+            };
+            assert_eq!(
+                wired.conf.get(&format!("spark.hadoop.{key}")),
+                Some(&size.to_string()),
+                "{version}: {key} is {value}"
+            );
+            written += 1;
+        }
+    }
+    assert!(written > 3, "{written}");
+}
+
 #[test]
 fn what_is_written_wrong_is_not_known() {
     let azure = "hadoop-azure-3.4.2.jar";

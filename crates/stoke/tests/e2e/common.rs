@@ -4,10 +4,11 @@ use std::ffi::OsStr;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
+use stoke_runtime::Runtimes;
 use stoke_testkit::Tier;
 
 /// Sparks the tests run: the one of the default tier, and those of tier `full`.
@@ -133,9 +134,11 @@ impl Context {
         }
     }
 
-    /// Whether a package was fetched by an earlier run.
-    pub fn is_kept(&self, coordinates: &str) -> bool {
-        self.place_of(coordinates).is_ok_and(|file| file.exists())
+    /// Holds up others that fetch packages, where this one is not there yet: of several that fetch the same at the same time Ivy lets all but one fail.
+    pub fn alone_to_fetch(&self, coordinates: &str) -> Option<MutexGuard<'static, ()>> {
+        static FETCH: Mutex<()> = Mutex::new(());
+        let is_there = self.place_of(coordinates).is_ok_and(|file| file.exists());
+        (!is_there).then(|| FETCH.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn kept(&self, coordinates: &str) -> Result<(), String> {
@@ -163,6 +166,25 @@ impl Context {
     pub fn stoke<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         stoke(self.home(), arguments)
     }
+}
+
+/// `spark-submit` of a Spark on this machine, with what it needs of the shared home.
+pub fn spark_submit(context: &Context, version: &str) -> Result<Command, Failed> {
+    let home = context.spark_home(version).ok_or("no Spark")?;
+    let version = version.parse().map_err(|error| format!("{error}"))?;
+    let runtimes = Runtimes::new(context.home());
+    let java = runtimes.java(&version, None).map_err(|error| error.to_string())?;
+    let runtime = runtimes.find(&version).map_err(|error| error.to_string())?;
+    let python = runtime.and_then(|runtime| runtime.python.map(|python| python.environment.join("bin/python3")));
+    let mut command = Command::new(home.join("bin/spark-submit"));
+    command
+        .args(["--master", "local[2]", "--driver-memory", "1g", "--conf"])
+        .arg(format!("spark.jars.ivy={}", context.home().join("packages").display()))
+        .env("SPARK_HOME", &home)
+        .env("JAVA_HOME", &java.home)
+        .env("PYSPARK_PYTHON", python.unwrap_or_else(|| "python3".into()))
+        .env_remove("SPARK_CONF_DIR");
+    Ok(command)
 }
 
 /// The `stoke` binary with a home, as a stranger would call it: no settings but the home.

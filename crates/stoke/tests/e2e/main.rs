@@ -18,6 +18,7 @@ mod behaviours;
 mod caches;
 mod check;
 mod check_runs;
+mod cloud_stores;
 mod clouds;
 mod common;
 mod connect;
@@ -96,6 +97,7 @@ fn main() -> ExitCode {
         paths::trials(&context),
         check_runs::trials(&context),
         clouds::trials(&context),
+        cloud_stores::trials(&context),
         documents::trials(&context),
         durability::trials(&context),
         object_store::trials(&context),

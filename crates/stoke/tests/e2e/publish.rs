@@ -2,14 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
-use stoke_runtime::Runtimes;
 
-use crate::common::{Context, Need, expect_code, expect_parts, full, program, repository, stoke, text};
+use crate::common::{Context, Need, expect_code, expect_parts, full, program, repository, spark_submit, stoke, text};
 
 /// The package that real Spark writes tables with.
 pub const ICEBERG: &str = "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.12.0";
@@ -80,7 +78,7 @@ impl World {
         self.work.path().join(below)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = stoke(self.home.path(), arguments);
         command
             .current_dir(self.path("job"))
@@ -350,41 +348,19 @@ pub fn spark(
     conf: &[String],
     variables: &[(&str, &str)],
 ) -> Result<(), Failed> {
-    let home = context.spark_home("4.1.4").ok_or("no Spark")?;
-    let version = "4.1.4".parse().map_err(|error| format!("{error}"))?;
-    let runtimes = Runtimes::new(context.home());
-    let java = runtimes.java(&version, None).map_err(|error| error.to_string())?;
-    let runtime = runtimes.find(&version).map_err(|error| error.to_string())?;
-    let python = runtime.and_then(|runtime| runtime.python.map(|python| python.environment.join("bin/python3")));
-    // Of several that fetch the package at the same time Ivy lets all but one fail.
-    static FIRST: Mutex<()> = Mutex::new(());
-    let fetches = !context.is_kept(ICEBERG);
-    let _alone = fetches.then(|| FIRST.lock().unwrap_or_else(PoisonError::into_inner));
-    let mut command = Command::new(home.join("bin/spark-submit"));
-    command.args([
-        "--master",
-        "local[2]",
-        "--driver-memory",
-        "1g",
-        "--packages",
-        ICEBERG,
-        "--conf",
-    ]);
-    command.arg(format!("spark.jars.ivy={}", context.home().join("packages").display()));
+    let _alone = context.alone_to_fetch(ICEBERG);
+    let mut command = spark_submit(context, "4.1.4")?;
+    command.args(["--packages", ICEBERG]);
     for one in conf {
         command.args(["--conf", one]);
     }
     let output = command
         .arg(repository().join("crates/stoke/tests/e2e").join(script))
         .current_dir(world.path("job"))
-        .env("SPARK_HOME", &home)
-        .env("JAVA_HOME", &java.home)
-        .env("PYSPARK_PYTHON", python.unwrap_or_else(|| "python3".into()))
         .env("STOKE", env!("CARGO_BIN_EXE_stoke"))
         .env("STOKE_HOME", world.home.path())
         .env("STOKE_RELEASES", world.path("releases"))
         .envs(variables.iter().copied())
-        .env_remove("SPARK_CONF_DIR")
         .output()?;
     expect_code(&output, 0)?;
     expect_parts(&text(&output), &["all as it must be"])
