@@ -46,7 +46,7 @@ pub struct World {
 }
 
 const DIGEST: &str = "sha256:5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9";
-const CONTRACT: &str =
+pub const CONTRACT: &str =
     "name: report\nrows: {min: 2}\ncolumns:\n  id: {required: true, unique: true}\n  amount: {type: double, min: 0}\n";
 
 impl World {
