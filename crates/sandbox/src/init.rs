@@ -16,7 +16,7 @@ use rustix::process::{
 };
 
 use crate::error::{Error, plain};
-use crate::memory::{Detail, measure, next_look};
+use crate::memory::{Detail, Exact, Signs, available, measure, next_look, wants_exact};
 use crate::namespace::{die_with_parent, enter_inner};
 use crate::sockets::own_listeners;
 use crate::spec::{Exec, Exit, Input, Source, Spec};
@@ -209,6 +209,8 @@ struct Supervisor {
     memory_directories: Vec<PathBuf>,
     own_proc: bool,
     out_of_memory: bool,
+    /// The last exact look at memory, and when it ended.
+    exact: Option<(Exact, Instant)>,
 }
 
 impl Supervisor {
@@ -228,12 +230,13 @@ impl Supervisor {
             // With a /proc of its own, this process sees itself as number 1 there.
             own_proc: std::fs::read_link("/proc/self").is_ok_and(|own| own == Path::new("1")),
             out_of_memory: false,
+            exact: None,
         }
     }
 
     /// Serves until the main process ends or the launcher is gone.
     fn serve(&mut self, socket: BorrowedFd<'_>) -> Result<(), Error> {
-        let mut look_at = Instant::now() + next_look(0, self.limit);
+        let mut look_at = Instant::now() + next_look(0, self.limit, Duration::ZERO);
         loop {
             let asked = self.wait_for_something(socket, look_at.saturating_duration_since(Instant::now()));
             if asked {
@@ -352,17 +355,34 @@ impl Supervisor {
     /// Measures memory and kills the main process above the limit; says when to look again.
     fn look(&mut self) -> Duration {
         let Some(limit) = self.limit else {
-            return next_look(0, None);
+            return next_look(0, None, Duration::ZERO);
         };
-        let mut used = measure(Detail::Quick, self.own_proc, &self.memory_directories).total();
-        if used > limit {
-            // Pages shared between forked processes were counted more than once: look closely before killing.
-            used = measure(Detail::Exact, self.own_proc, &self.memory_directories).total();
+        let began = Instant::now();
+        let signs = Signs {
+            quick: measure(Detail::Quick, self.own_proc, &self.memory_directories).total(),
+            available: available(),
+        };
+        let took = began.elapsed();
+        // Pages shared between forked processes were counted more than once: look closely before killing.
+        let last = self.exact.as_ref().map(|(exact, at)| (exact, at.elapsed()));
+        if wants_exact(signs, limit, last) {
+            let began = Instant::now();
+            let used = measure(Detail::Exact, self.own_proc, &self.memory_directories).total();
+            let exact = Exact {
+                used,
+                signs,
+                took: began.elapsed(),
+            };
+            self.exact = Some((exact, Instant::now()));
+            if used > limit && !self.out_of_memory {
+                self.out_of_memory = true;
+                let _ = kill_process(self.main, Signal::KILL);
+            }
         }
-        if used > limit && !self.out_of_memory {
-            self.out_of_memory = true;
-            let _ = kill_process(self.main, Signal::KILL);
-        }
-        next_look(used, self.limit)
+        let used = self
+            .exact
+            .as_ref()
+            .map_or(signs.quick, |(exact, _)| exact.estimate(signs));
+        next_look(used, self.limit, took)
     }
 }

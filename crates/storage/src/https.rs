@@ -83,7 +83,7 @@ pub async fn fetch(url: &str, most: usize) -> Result<Vec<u8>, String> {
     let client = https().map_err(|error| error.to_string())?;
     let mut request = HttpRequest::new(HttpRequestBody::empty());
     *request.uri_mut() = url.parse().map_err(|error| format!("{error}"))?;
-    let answer = client.execute(request).await.map_err(|error| whole(&error))?;
+    let answer = client.execute(request).await.map_err(|error| in_full(&error))?;
     let status = answer.status();
     let body = http_body_util::Limited::new(answer.into_body(), most).collect().await;
     let body = body.map_err(|error| error.to_string())?.to_bytes();
@@ -101,7 +101,7 @@ pub async fn fetch_pieces(url: &str, take: &mut dyn FnMut(&[u8]) -> Result<(), S
     let client = https().map_err(|error| error.to_string())?;
     let mut request = HttpRequest::new(HttpRequestBody::empty());
     *request.uri_mut() = url.parse().map_err(|error| format!("{error}"))?;
-    let answer = client.execute(request).await.map_err(|error| whole(&error))?;
+    let answer = client.execute(request).await.map_err(|error| in_full(&error))?;
     let status = answer.status();
     if !status.is_success() {
         return Err(format!("the answer is {status}"));
@@ -111,14 +111,14 @@ pub async fn fetch_pieces(url: &str, take: &mut dyn FnMut(&[u8]) -> Result<(), S
         let next = tokio::time::timeout(ANSWER, body.frame()).await;
         let next = next.map_err(|_| format!("nothing came for {} s", ANSWER.as_secs()))?;
         let Some(frame) = next else { return Ok(()) };
-        if let Ok(piece) = frame.map_err(|error| whole(&error))?.into_data() {
+        if let Ok(piece) = frame.map_err(|error| in_full(&error))?.into_data() {
             take(&piece)?;
         }
     }
 }
 
 /// An error with what it came from.
-fn whole(error: &dyn std::error::Error) -> String {
+pub fn in_full(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {

@@ -31,7 +31,7 @@ pub use error::{StorageError, Verb};
 #[cfg(feature = "connect")]
 pub use connect::{Files, open, open_files};
 #[cfg(feature = "connect")]
-pub use https::{Connector, HttpClient, HttpRequestBody, connector, fetch, fetch_pieces, https};
+pub use https::{Connector, HttpClient, HttpRequestBody, connector, fetch, fetch_pieces, https, in_full};
 #[cfg(feature = "objects")]
 pub use objects::{Objects, Pieces};
 #[cfg(feature = "objects")]

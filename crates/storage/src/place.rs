@@ -1,5 +1,6 @@
 //! A place whose files are listed, read, written and deleted.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
 use std::io::Write;
@@ -117,7 +118,7 @@ impl Place {
                 tag: meta.e_tag,
             })
         });
-        Ok(entries.collect())
+        Ok(without_markers(entries.collect()))
     }
 
     /// The file of this name.
@@ -284,10 +285,52 @@ impl Place {
     }
 }
 
+/// Without the empty objects that stand for directories: Hadoop's connectors make `report/v1/` beside `report/v1/part-0.parquet`, and a listing has it without its
+/// last slash.
+fn without_markers(entries: Vec<Entry>) -> Vec<Entry> {
+    let directories: HashSet<String> = entries
+        .iter()
+        .flat_map(|entry| entry.path.match_indices('/').map(|(at, _)| entry.path[..at].to_owned()))
+        .collect();
+    let is_marker = |entry: &Entry| entry.size == 0 && (entry.path.is_empty() || directories.contains(&entry.path));
+    entries.into_iter().filter(|entry| !is_marker(entry)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use object_store::memory::InMemory;
+
+    #[test]
+    fn directories_are_not_files() {
+        let entries = |all: &[(&str, u64)]| -> Vec<Entry> {
+            let one = |(path, size): &(&str, u64)| Entry {
+                path: (*path).to_owned(),
+                size: *size,
+                modified: 0,
+                tag: None,
+            };
+            all.iter().map(one).collect()
+        };
+        for (listed, left) in [
+            (
+                &[("", 0), ("part-0.parquet", 9), ("_SUCCESS", 0)][..],
+                &["part-0.parquet", "_SUCCESS"][..],
+            ),
+            (
+                &[("a", 0), ("a/b", 0), ("a/b/c.csv", 4), ("ab", 0)],
+                &["a/b/c.csv", "ab"],
+            ),
+            // The place is the file itself, or a file has the name of a directory.
+            (&[("", 7)], &[""]),
+            (&[("a", 3), ("a/b", 3)], &["a", "a/b"]),
+            (&[("", 0)], &[]),
+        ] {
+            let found = without_markers(entries(listed));
+            let found: Vec<&str> = found.iter().map(|entry| entry.path.as_str()).collect();
+            assert_eq!(found, left, "{listed:?}");
+        }
+    }
 
     #[test]
     fn updates_at_the_same_time_are_all_kept() {

@@ -11,12 +11,14 @@
 //! - [`generated`]: files that are made out of the code.
 //! - [`python`]: virtual environments.
 //! - [`spark`]: real Sparks from the Python package index.
+//! - [`maven`]: files of Maven Central, by their sums.
 //! - [`program`], [`reached`]: what this machine has and reaches.
 
 pub mod damage;
 pub mod generated;
 mod limit;
 mod machine;
+pub mod maven;
 pub mod python;
 pub mod spark;
 mod tier;

@@ -1,12 +1,12 @@
 //! Hive Metastore 3.1.3 itself, from Maven Central, in the pod: stopped, and hung.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 use libtest_mimic::Failed;
 use serde_json::json;
 use stoke_observe::runbook::{Ending, Kind};
+use stoke_testkit::maven;
 
 use super::drill::{Drill, Given, no_one};
 use super::of_stage;
@@ -43,7 +43,6 @@ fn installed() -> Result<(), String> {
     static DONE: OnceLock<Result<(), String>> = OnceLock::new();
     DONE.get_or_init(|| {
         stoke_testkit::program("java", "apt-get install openjdk-17-jre-headless")?;
-        stoke_testkit::program("curl", "apt-get install curl")?;
         bring(&directory())
     })
     .clone()
@@ -52,34 +51,13 @@ fn installed() -> Result<(), String> {
 fn bring(directory: &Path) -> Result<(), String> {
     let says = |error: std::io::Error| error.to_string();
     let jars = directory.join("jars");
-    std::fs::create_dir_all(&jars).map_err(says)?;
     std::fs::create_dir_all(directory.join("conf")).map_err(says)?;
     for line in include_str!("metastore.txt")
         .lines()
         .filter(|line| !line.starts_with('#'))
     {
         let (sum, path) = line.split_once(' ').ok_or("metastore.txt: a line is SUM PATH")?;
-        let name = path.rsplit('/').next().unwrap_or_default();
-        let jar = jars.join(name);
-        if jar.is_file() {
-            continue;
-        }
-        let partial = jars.join(format!("{name}.partial"));
-        let url = format!("https://repo1.maven.org/maven2/{path}");
-        let brought = Command::new("curl")
-            .args(["--silent", "--show-error", "--fail", "--max-time", "300", "--output"])
-            .arg(&partial)
-            .arg(&url)
-            .output()
-            .map_err(says)?;
-        if !brought.status.success() {
-            return Err(format!("{url}: {}", String::from_utf8_lossy(&brought.stderr).trim()));
-        }
-        let summed = Command::new("sha256sum").arg(&partial).output().map_err(says)?;
-        if !String::from_utf8_lossy(&summed.stdout).starts_with(sum) {
-            return Err(format!("{url}: its sum is not the known one"));
-        }
-        std::fs::rename(&partial, &jar).map_err(says)?;
+        maven::bring(&jars, path, sum)?;
     }
     std::fs::write(directory.join("conf/metastore-site.xml"), SITE).map_err(says)
 }

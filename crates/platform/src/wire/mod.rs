@@ -94,6 +94,15 @@ const ICEBERG_CATALOG: &str = "org.apache.iceberg.spark.SparkCatalog";
 
 /// The connector of Google Cloud Storage with all that it needs in it, under names of its own: by its coordinates alone it would meet Spark's older Guava.
 pub const GCS_CONNECTOR: &str = "https://repo1.maven.org/maven2/com/google/cloud/bigdataoss/gcs-connector/hadoop3-2.2.22/gcs-connector-hadoop3-2.2.22-shaded.jar";
+/// The first Hadoop with a connector of Google's store of its own. Its defaults of keys that both have are sizes with a unit, which Google's connector refuses:
+/// these are the same sizes.
+const GOOGLE_IN_HADOOP: &str = "3.5.0";
+const GOOGLE_SIZES: [(&str, u64); 4] = [
+    ("fs.gs.block.size", 64 << 20),
+    ("fs.gs.inputstream.inplace.seek.limit", 8 << 20),
+    ("fs.gs.inputstream.min.range.request.size", 2 << 20),
+    ("fs.gs.outputstream.buffer.size", 8 << 20),
+];
 /// The first Hadoop with HADOOP-18610.
 const AZURE_IDENTITY: &str = "3.4.1";
 
@@ -280,6 +289,11 @@ impl Work<'_> {
             Cloud::Google(_) => {
                 if !self.wired.jars.iter().any(|jar| jar == GCS_CONNECTOR) {
                     self.wired.jars.push(GCS_CONNECTOR.to_owned());
+                }
+                if !is_before(distribution::nearest(&self.spark.version).hadoop, GOOGLE_IN_HADOOP) {
+                    for (key, bytes) in GOOGLE_SIZES {
+                        self.set(format!("spark.hadoop.{key}"), bytes.to_string());
+                    }
                 }
             }
             Cloud::Azure(azure) => {

@@ -1,6 +1,7 @@
 //! `platform.yaml` as a whole: mistakes at their lines, objects that are valid everywhere, keys that all have an effect.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod cloud_keys;
 mod external;
 mod mistakes;
 mod mutations;

@@ -7,7 +7,7 @@ use stoke_platform::render::{objects, tree};
 
 use crate::{read, right};
 
-const LOGINS: [(&str, &str); 7] = [
+pub const LOGINS: [(&str, &str); 7] = [
     (
         "amazon",
         "bucket: shop-data, region: eu-west-1, role: 'arn:aws:iam::123456789012:role/a'",
@@ -38,7 +38,7 @@ const LOGINS: [(&str, &str); 7] = [
     ),
 ];
 
-fn file(store: &str, component: &str, spark: &str) -> String {
+pub fn file(store: &str, component: &str, spark: &str) -> String {
     format!(
         "name: shop\nnamespace: shop\nsparks:\n  current: {{version: {spark}}}\ncomponents:\n  files: {{kind: object-store, {store}}}\n  pg: {{kind: postgresql, login: {{secret: login}}}}\n{component}"
     )

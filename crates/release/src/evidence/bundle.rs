@@ -140,6 +140,9 @@ fn signed(content: SignatureContent, key: &PrivateKey) -> Bundle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
     use crate::evidence::check::{Signer, check_bytes};
     use crate::evidence::keys::Algorithm;
 
@@ -158,6 +161,12 @@ mod tests {
                 let refused = check_bytes(&bundle, bytes, &signer).unwrap_err();
                 assert_eq!(refused.code, "evidence-signature");
             }
+            // The digest beside the signature is not signed, and a bundle that contradicts itself is refused, as cosign does.
+            let digest = |bytes: &[u8]| STANDARD.encode(Sha256::digest(bytes));
+            let changed = text.replace(&digest(b"content"), &digest(b"Content"));
+            assert_ne!(changed, text);
+            let refused = check_bytes(&Bundle::read(changed.as_bytes()).unwrap(), b"content", &signer(&key));
+            assert_eq!(refused.unwrap_err().code, "evidence-subject");
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use sigstore_verify::types::pae;
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use sigstore_verify::types::bundle::MessageDigest;
+use sigstore_verify::types::{HashAlgorithm, pae};
 
 use super::bundle::{Bundle, within_limit};
 use super::error::EvidenceError;
@@ -109,6 +111,17 @@ pub fn check_bytes(bundle: &Bundle, bytes: &[u8], signer: &Signer) -> Result<Att
                 ));
             }
             key.verify(bytes, message.signature.as_bytes())?;
+            if message
+                .message_digest
+                .as_ref()
+                .is_some_and(|named| !is_of(named, bytes))
+            {
+                return Err(EvidenceError::new(
+                    "evidence-subject",
+                    "the bundle names another digest than the file has",
+                    "get the bundle that was made with this file; this one was changed after it was signed",
+                ));
+            }
             let time = match root {
                 Some(root) => keyless::verify_logged(bundle, &Digest::of(bytes), key, root)?,
                 None => None,
@@ -122,6 +135,18 @@ pub fn check_bytes(bundle: &Bundle, bytes: &[u8], signer: &Signer) -> Result<Att
         signer,
         time,
     })
+}
+
+/// Whether a digest that a bundle names is that of these bytes.
+fn is_of(named: &MessageDigest, bytes: &[u8]) -> bool {
+    let digest = match named.algorithm {
+        HashAlgorithm::Sha2256 => Sha256::digest(bytes).to_vec(),
+        HashAlgorithm::Sha2384 => Sha384::digest(bytes).to_vec(),
+        HashAlgorithm::Sha2512 => Sha512::digest(bytes).to_vec(),
+        // What is not known is not shown to fit.
+        _ => return false,
+    };
+    named.digest.as_bytes() == digest
 }
 
 fn verify_envelope(bundle: &Bundle, key: &PublicKey) -> Result<(), EvidenceError> {

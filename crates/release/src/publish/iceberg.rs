@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use stoke_diagnostics::Diagnostic;
 use stoke_quality::data::iceberg_files::{HINT, current_metadata, metadata_number};
-use stoke_storage::{HttpClient, Place, StorageError};
+use stoke_storage::{HttpClient, Place, StorageError, in_full};
 
 use super::metadata::{MAIN, Metadata, Standing};
 use super::pointer::failed;
@@ -382,10 +382,10 @@ impl Catalog {
             .client
             .execute(request)
             .await
-            .map_err(|error| wrong(error.to_string()))?;
+            .map_err(|error| wrong(in_full(&error)))?;
         let status = answer.status().as_u16();
         let bytes = http_body_util::Limited::new(answer.into_body(), MOST).collect().await;
-        let bytes = bytes.map_err(|error| wrong(error.to_string()))?.to_bytes();
+        let bytes = bytes.map_err(|error| wrong(in_full(error.as_ref())))?.to_bytes();
         let read = serde_json::from_slice(&bytes);
         match (status, read) {
             (_, Ok(value)) => Ok((status, value)),

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use libtest_mimic::{Failed, Trial};
-use serde_json::json;
+use serde_json::{Value, json};
 use stoke_release::evidence::policy::{Policy, Raw};
 use stoke_release::evidence::{
     Algorithm, Bundle, Identity, Pattern, PrivateKey, PublicKey, Signer, Statement, Subject, TrustRoot, attach, attest,
@@ -57,6 +59,12 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("cosign: keys are read by both", Tier::Full, needs, keys),
         trial("cosign: attestations of files, both ways", Tier::Full, needs, files),
+        trial(
+            "cosign: bundles of files, both ways, and what both refuse",
+            Tier::Full,
+            needs,
+            bundles,
+        ),
         trial(
             "cosign: an identity's bundle and trust root",
             Tier::Full,
@@ -232,10 +240,89 @@ fn files() -> Result<(), Failed> {
     };
     work.cosign(&verify("ours.json", "file"))?;
     work.refuses(&verify("ours.json", "other"))?;
-    let tampered = std::fs::read_to_string(work.path("ours.json"))?.replacen("\"sig\":\"MEU", "\"sig\":\"MEV", 1);
-    let tampered = tampered.replacen("\"sig\":\"MEQ", "\"sig\":\"MER", 1);
+    let tampered = changed(
+        &std::fs::read(work.path("ours.json"))?,
+        "/dsseEnvelope/signatures/0/sig",
+    )?;
     work.write("tampered.json", tampered)?;
     work.refuses(&verify("tampered.json", "file"))
+}
+
+/// A bundle in which the last bit of what a place has in base64 is another one.
+fn changed(bundle: &[u8], place: &str) -> Result<String, Failed> {
+    let mut bundle: Value = serde_json::from_slice(bundle)?;
+    let found = bundle
+        .pointer_mut(place)
+        .ok_or_else(|| format!("{place} is not there"))?;
+    let mut bytes = STANDARD.decode(found.as_str().unwrap_or_default())?;
+    *bytes.last_mut().ok_or("nothing is there")? ^= 1;
+    *found = STANDARD.encode(bytes).into();
+    Ok(bundle.to_string())
+}
+
+/// What `stoke sign FILE --bundle` and `cosign sign-blob` write: each is verified by both, and neither takes another file, another key, or a bundle that was
+/// changed.
+fn bundles() -> Result<(), Failed> {
+    const FILE: &[u8] = b"content";
+    const DIGEST: &str = "/messageSignature/messageDigest/digest";
+    let work = Work::new()?;
+    work.write("file", FILE)?;
+    work.write("other", "Content")?;
+    let stranger = PrivateKey::generate(Algorithm::EcdsaP256)?;
+    work.write("stranger.pub", stranger.public().to_pem())?;
+    for algorithm in [Algorithm::EcdsaP256, Algorithm::Ed25519] {
+        let key = PrivateKey::generate(algorithm)?;
+        work.write("signer.key", key.to_pem(Some(PASSWORD.as_bytes()))?)?;
+        work.write("signer.pub", key.public().to_pem())?;
+        let sign = ["sign-blob", "--key", "signer.key", "--bundle", "theirs.json", "file"];
+        work.cosign(&[&sign[..], &QUIET].concat())?;
+        work.write("ours.json", sign_bytes(FILE, &key)?.to_json()? + "\n")?;
+        for bundle in ["theirs.json", "ours.json"] {
+            let whole = std::fs::read(work.path(bundle))?;
+            // Cosign names the digest with keys that sign one, and not with Ed25519.
+            let digest = changed(&whole, DIGEST);
+            let names_one = digest.is_ok();
+            if names_one == (bundle == "theirs.json" && algorithm == Algorithm::Ed25519) {
+                return Err(format!("{bundle} of {algorithm:?}: a digest is named: {names_one}").into());
+            }
+            work.write("digest.json", digest.unwrap_or_default())?;
+            work.write("signature.json", changed(&whole, "/messageSignature/signature")?)?;
+            // The bundle, the file, the key, and the code of why we refuse it.
+            for (bundle, file, public, refused) in [
+                (bundle, "file", "signer.pub", None),
+                (bundle, "other", "signer.pub", Some("evidence-signature")),
+                (bundle, "file", "stranger.pub", Some("evidence-signature")),
+                ("digest.json", "file", "signer.pub", Some("evidence-subject")),
+                ("signature.json", "file", "signer.pub", Some("evidence-signature")),
+            ] {
+                if bundle == "digest.json" && !names_one {
+                    continue;
+                }
+                let read = |name: &str| std::fs::read(work.path(name));
+                let by = PublicKey::from_pem(&String::from_utf8_lossy(&read(public)?))?;
+                let found = check::check_bytes(&Bundle::read(&read(bundle)?)?, &read(file)?, &Signer::Key(by, None));
+                let code = found.as_ref().err().map(|error| error.code);
+                if code != refused {
+                    return Err(format!("{bundle}, {file}, {public}: {found:?}").into());
+                }
+                let verify = [
+                    "verify-blob",
+                    "--key",
+                    public,
+                    "--bundle",
+                    bundle,
+                    "--insecure-ignore-tlog",
+                    file,
+                ];
+                // A bundle without a digest: cosign 3.1.3 refuses what it wrote itself.
+                match refused.is_none() && names_one {
+                    true => drop(work.cosign(&verify)?),
+                    false => work.refuses(&verify)?,
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn identities() -> Result<(), Failed> {

@@ -51,6 +51,14 @@ fn main() {
             memory_above_the_limit_is_out_of_memory,
         ),
         ("forked_memory_is_not_counted_twice", forked_memory_is_not_counted_twice),
+        (
+            "looking_at_many_forked_processes_costs_little",
+            looking_at_many_forked_processes_costs_little,
+        ),
+        (
+            "forked_memory_that_is_written_to_is_out_of_memory",
+            forked_memory_that_is_written_to_is_out_of_memory,
+        ),
         ("further_commands_run_inside", further_commands_run_inside),
         ("errors_say_what_is_wrong", errors_say_what_is_wrong),
         ("commands_run_on_terminals", terminals::commands_run_on_terminals),
@@ -271,6 +279,53 @@ fn forked_memory_is_not_counted_twice() {
         "the quick figure counts shared pages once per process"
     );
     assert_eq!(sandbox.wait().code, Some(0), "{}", bench.output());
+}
+
+/// Hundredths of a second that process 1, which looks at memory, took in some seconds beside 40 processes that share 200 MiB.
+fn looking_at_many_forked_processes_costs_little() {
+    const SECONDS: u32 = 5;
+    let bench = Bench::new();
+    let script = format!(
+        "import os, time
+x = b'x' * (200 << 20)
+for _ in range(40):
+  if os.fork() == 0: time.sleep(60); os._exit(0)
+taken = lambda: sum(int(part) for part in open('/proc/1/stat').read().rpartition(')')[2].split()[11:13])
+time.sleep(1)
+before = taken()
+time.sleep({SECONDS})
+print(taken() - before)"
+    );
+    let mut spec = bench.spec(&["python3", "-c", &script]);
+    spec.memory_limit = Some(1 << 30);
+    let exit = bench.start(&spec).wait();
+    assert_eq!(exit.code, Some(0), "{}", bench.output());
+    let taken: u32 = bench.output().split_whitespace().next_back().unwrap().parse().unwrap();
+    println!("{taken} of {} hundredths of a second", SECONDS * 100);
+    assert!(
+        taken < SECONDS * 100 / 10,
+        "{taken} hundredths of a second in {SECONDS} s"
+    );
+}
+
+/// The quick figure stays what it was when a process writes to what it shared; the machine has less.
+fn forked_memory_that_is_written_to_is_out_of_memory() {
+    let bench = Bench::new();
+    let script = "import os, time
+x = bytearray(b'x' * (100 << 20))
+def write():
+  time.sleep(2)
+  for at in range(0, len(x), 4096): x[at] = 1
+  time.sleep(20)
+  os._exit(0)
+for _ in range(10):
+  if os.fork() == 0: write()
+time.sleep(20)";
+    let mut spec = bench.spec(&["python3", "-c", script]);
+    spec.memory_limit = Some(500 << 20);
+    let start = Instant::now();
+    assert!(bench.start(&spec).wait().out_of_memory, "{}", bench.output());
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
 }
 
 fn further_commands_run_inside() {

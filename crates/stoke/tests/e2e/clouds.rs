@@ -1,21 +1,22 @@
 //! Event logs in Google Cloud Storage and Azure Blob Storage, as their emulators have them: read, served, deleted.
 //!
-//! Azurite comes from npm by the test itself. fake-gcs-server takes minutes to build, so it is taken where it is installed.
+//! Azurite comes from npm, fake-gcs-server is taken where it is installed or made once by Go.
 
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
-use crate::common::{Context, eventually, expect_code, expect_parts, full, program, repository, stoke, text};
+use crate::common::{
+    Context, Need, Server, eventually, expect_code, expect_parts, free_port, full, program, repository, stoke, text,
+};
 
 /// Emulator of Azure Blob Storage.
 const AZURITE: &str = "azurite@3.35.0";
-/// Client with which the test writes there.
-const AZURE_CLIENT: &str = "azure-storage-blob==12.31.1";
+/// Client with which tests write there.
+pub const AZURE_CLIENT: &str = "azure-storage-blob==12.31.1";
 
 /// Makes a container and writes files into it, as Azure's own client does.
 const AZURE_UPLOAD: &str = "
@@ -41,108 +42,119 @@ for path in sys.argv[2:]:
         send('/upload/storage/v1/b/spark-logs/o?uploadType=media&name=events%2F' + os.path.basename(path), file.read(), 'application/octet-stream')
 ";
 
-pub fn trials(context: &Context) -> Vec<Trial> {
-    let azure = [
+/// Emulator of Google's store, as a module of Go.
+const GOOGLE: &str = "github.com/fsouza/fake-gcs-server@v1.56.1";
+
+/// What Azurite needs.
+pub fn for_azure() -> [Need; 3] {
+    [
         full(),
         program("npm", "apt-get install npm"),
         program("node", "apt-get install nodejs"),
-    ];
-    let google = program(
-        "fake-gcs-server",
-        "go install github.com/fsouza/fake-gcs-server@latest, and $(go env GOPATH)/bin on the PATH",
-    );
+    ]
+}
+
+/// What Google's emulator needs.
+pub fn for_google() -> [Need; 2] {
+    [full(), Need::Built(|_| fake_gcs_server().map(drop))]
+}
+
+pub fn trials(context: &Context) -> Vec<Trial> {
     vec![
-        context.trial("clouds: event logs in Azure Blob Storage", &azure, |context| {
-            let (script, python) = (azurite()?, stoke_testkit::python::environment("azure-client", &[AZURE_CLIENT])?);
-            let port = free_port()?;
+        context.trial("clouds: event logs in Azure Blob Storage", &for_azure(), |context| {
+            let python = stoke_testkit::python::environment("azure-client", &[AZURE_CLIENT])?;
             let directory = tempfile::tempdir()?;
-            let _emulator = Server::start(
-                Command::new("node")
-                    .arg(script)
-                    .args([
-                        "--silent",
-                        "--inMemoryPersistence",
-                        "--skipApiVersionCheck",
-                        "--blobHost",
-                        "127.0.0.1",
-                        "--blobPort",
-                    ])
-                    .arg(port.to_string())
-                    .current_dir(&directory),
-                port,
-            )?;
-            let endpoint = format!("http://127.0.0.1:{port}");
+            let (_emulator, endpoint) = azurite(directory.path())?;
             upload(&python, AZURE_UPLOAD, &endpoint)?;
-            let variables = [
-                ("AZURE_STORAGE_USE_EMULATOR", "true"),
-                ("AZURITE_BLOB_STORAGE_URL", &endpoint),
-            ];
-            read_and_cleaned(context, "abfs://spark-logs/events", &variables)
+            read_and_cleaned(context, "abfs://spark-logs/events", &azure_variables(&endpoint))
         }),
-        context.trial("clouds: event logs in Google Cloud Storage", &[full(), google], |context| {
-            let port = free_port()?;
-            let _emulator = Server::start(
-                Command::new("fake-gcs-server")
-                    .args([
-                        "-scheme",
-                        "http",
-                        "-backend",
-                        "memory",
-                        "-host",
-                        "127.0.0.1",
-                        "-port",
-                        &port.to_string(),
-                    ])
-                    .args(["-public-host", &format!("127.0.0.1:{port}")]),
-                port,
-            )?;
-            let endpoint = format!("http://127.0.0.1:{port}");
+        context.trial("clouds: event logs in Google Cloud Storage", &for_google(), |context| {
+            let (_emulator, endpoint) = google()?;
             upload(Path::new("python3"), GOOGLE_UPLOAD, &endpoint)?;
             let directory = tempfile::tempdir()?;
-            let account = directory.path().join("account.json");
-            let nobody = serde_json::json!({
-                "gcs_base_url": endpoint, "disable_oauth": true, "client_email": "", "private_key": "", "private_key_id": ""
-            });
-            std::fs::write(&account, nobody.to_string())?;
-            let variables = [("GOOGLE_SERVICE_ACCOUNT", account.to_str().ok_or("a path that is not text")?)];
+            let variables = google_variables(directory.path(), &endpoint)?;
             read_and_cleaned(context, "gs://spark-logs/events", &variables)
         }),
     ]
 }
 
-/// A process that listens, ended with the test.
-struct Server(Child);
+/// Azurite, over memory; it writes its settings into the directory.
+pub fn azurite(directory: &Path) -> Result<(Server, String), Failed> {
+    let (script, port) = (azurite_script()?, free_port()?);
+    let mut node = Command::new("node");
+    node.arg(script)
+        .args([
+            "--silent",
+            "--inMemoryPersistence",
+            "--skipApiVersionCheck",
+            "--blobHost",
+            "127.0.0.1",
+            "--blobPort",
+        ])
+        .arg(port.to_string())
+        .current_dir(directory);
+    Ok((Server::start(&mut node, port)?, format!("http://127.0.0.1:{port}")))
+}
 
-impl Server {
-    fn start(command: &mut Command, port: u16) -> Result<Self, Failed> {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        eventually("a server listens", Duration::from_secs(60), || {
-            TcpStream::connect(("127.0.0.1", port)).is_ok() || matches!(child.try_wait(), Ok(Some(_)))
-        })?;
-        match child.try_wait()? {
-            Some(status) => Err(format!("{command:?} ended: {status}").into()),
-            None => Ok(Server(child)),
-        }
+/// Variables by which Azurite is asked.
+pub fn azure_variables(endpoint: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("AZURE_STORAGE_USE_EMULATOR", "true".to_owned()),
+        ("AZURITE_BLOB_STORAGE_URL", endpoint.to_owned()),
+    ]
+}
+
+/// Google's emulator, on the PATH or made once by Go, which takes minutes.
+fn fake_gcs_server() -> Result<PathBuf, String> {
+    if stoke_testkit::program("fake-gcs-server", "").is_ok() {
+        return Ok("fake-gcs-server".into());
+    }
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fake-gcs-server");
+    let made = directory.join("fake-gcs-server");
+    if made.is_file() {
+        return Ok(made);
+    }
+    stoke_testkit::program("go", "go.dev/dl; it makes fake-gcs-server")?;
+    let mut install = Command::new("go");
+    install.args(["install", GOOGLE]).env("GOBIN", &directory);
+    let output = install.output().map_err(|error| error.to_string())?;
+    match output.status.success() {
+        true => Ok(made),
+        false => Err(format!("go install {GOOGLE}: {}", text(&output).trim())),
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Google's emulator, over memory.
+pub fn google() -> Result<(Server, String), Failed> {
+    let port = free_port()?;
+    let mut command = Command::new(fake_gcs_server()?);
+    command
+        .args([
+            "-scheme",
+            "http",
+            "-backend",
+            "memory",
+            "-host",
+            "127.0.0.1",
+            "-port",
+            &port.to_string(),
+        ])
+        .args(["-public-host", &format!("127.0.0.1:{port}")]);
+    Ok((Server::start(&mut command, port)?, format!("http://127.0.0.1:{port}")))
 }
 
-fn free_port() -> Result<u16, Failed> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+/// Variables by which it is asked; a file in the directory says where it is.
+pub fn google_variables(directory: &Path, endpoint: &str) -> Result<Vec<(&'static str, String)>, Failed> {
+    let account = directory.join("account.json");
+    let nobody = serde_json::json!({
+        "gcs_base_url": endpoint, "disable_oauth": true, "client_email": "", "private_key": "", "private_key_id": ""
+    });
+    std::fs::write(&account, nobody.to_string())?;
+    Ok(vec![("GOOGLE_SERVICE_ACCOUNT", account.display().to_string())])
 }
 
 /// Azurite's script, in the target directory.
-fn azurite() -> Result<PathBuf, Failed> {
+fn azurite_script() -> Result<PathBuf, Failed> {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("azurite");
     let done = directory.join("done");
     if !std::fs::read_to_string(&done).is_ok_and(|found| found == AZURITE) {
@@ -171,11 +183,11 @@ fn upload(python: &Path, script: &str, endpoint: &str) -> Result<(), Failed> {
 }
 
 /// The same applications as in a directory, one of them read by the doctor, and both deleted.
-fn read_and_cleaned(context: &Context, place: &str, variables: &[(&str, &str)]) -> Result<(), Failed> {
+fn read_and_cleaned(context: &Context, place: &str, variables: &[(&str, String)]) -> Result<(), Failed> {
     let home = context.private_home();
     let command = |arguments: &[&str]| {
         let mut command = stoke(home.path(), arguments);
-        command.envs(variables.iter().copied());
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         command
     };
     let port = free_port()?;

@@ -1,12 +1,14 @@
 //! What the tests stand on: the binary, a home shared by all tests, the Sparks in it, and programs that may or may not be there.
 
 use std::ffi::OsStr;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
+use stoke_runtime::Runtimes;
 use stoke_testkit::Tier;
 
 /// Sparks the tests run: the one of the default tier, and those of tier `full`.
@@ -122,15 +124,27 @@ impl Context {
         Need::Package(coordinates.to_owned())
     }
 
+    /// Where Ivy keeps a package.
+    fn place_of(&self, coordinates: &str) -> Result<PathBuf, String> {
+        match coordinates.split(':').collect::<Vec<_>>()[..] {
+            [group, artifact, version] => Ok(self.home().join(format!(
+                "packages/cache/{group}/{artifact}/jars/{artifact}-{version}.jar"
+            ))),
+            _ => Err(format!("{coordinates} is not group:artifact:version")),
+        }
+    }
+
+    /// Holds up others that fetch packages, where this one is not there yet: of several that fetch the same at the same time Ivy lets all but one fail.
+    pub fn alone_to_fetch(&self, coordinates: &str) -> Option<MutexGuard<'static, ()>> {
+        static FETCH: Mutex<()> = Mutex::new(());
+        let is_there = self.place_of(coordinates).is_ok_and(|file| file.exists());
+        (!is_there).then(|| FETCH.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn kept(&self, coordinates: &str) -> Result<(), String> {
-        let kept = match coordinates.split(':').collect::<Vec<_>>()[..] {
-            [group, artifact, version] => format!("packages/cache/{group}/{artifact}/jars/{artifact}-{version}.jar"),
-            _ => return Err(format!("{coordinates} is not group:artifact:version")),
-        };
-        if self.home().join(kept).exists() {
-            Ok(())
-        } else {
-            stoke_testkit::reached("repo1.maven.org:443")
+        match self.place_of(coordinates)?.exists() {
+            true => Ok(()),
+            false => stoke_testkit::reached("repo1.maven.org:443"),
         }
     }
 
@@ -152,6 +166,25 @@ impl Context {
     pub fn stoke<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         stoke(self.home(), arguments)
     }
+}
+
+/// `spark-submit` of a Spark on this machine, with what it needs of the shared home.
+pub fn spark_submit(context: &Context, version: &str) -> Result<Command, Failed> {
+    let home = context.spark_home(version).ok_or("no Spark")?;
+    let version = version.parse().map_err(|error| format!("{error}"))?;
+    let runtimes = Runtimes::new(context.home());
+    let java = runtimes.java(&version, None).map_err(|error| error.to_string())?;
+    let runtime = runtimes.find(&version).map_err(|error| error.to_string())?;
+    let python = runtime.and_then(|runtime| runtime.python.map(|python| python.environment.join("bin/python3")));
+    let mut command = Command::new(home.join("bin/spark-submit"));
+    command
+        .args(["--master", "local[2]", "--driver-memory", "1g", "--conf"])
+        .arg(format!("spark.jars.ivy={}", context.home().join("packages").display()))
+        .env("SPARK_HOME", &home)
+        .env("JAVA_HOME", &java.home)
+        .env("PYSPARK_PYTHON", python.unwrap_or_else(|| "python3".into()))
+        .env_remove("SPARK_CONF_DIR");
+    Ok(command)
 }
 
 /// The `stoke` binary with a home, as a stranger would call it: no settings but the home.
@@ -252,6 +285,38 @@ pub fn eventually(what: &str, within: Duration, mut check: impl FnMut() -> bool)
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
+}
+
+/// A process that listens, ended with the test.
+pub struct Server(Child);
+
+impl Server {
+    pub fn start(command: &mut Command, port: u16) -> Result<Self, Failed> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        eventually("a server listens", Duration::from_secs(60), || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok() || matches!(child.try_wait(), Ok(Some(_)))
+        })?;
+        match child.try_wait()? {
+            Some(status) => Err(format!("{command:?} ended: {status}").into()),
+            None => Ok(Server(child)),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A port that nothing listens at.
+pub fn free_port() -> Result<u16, Failed> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 /// Processes whose environment or command line names this home: what a test must not leave behind.

@@ -19,6 +19,7 @@ mod behaviours;
 mod caches;
 mod check;
 mod check_runs;
+mod cloud_stores;
 mod clouds;
 mod common;
 mod connect;
@@ -49,6 +50,7 @@ mod policies;
 mod programs;
 mod provider;
 mod publish;
+mod publish_catalog;
 mod published;
 mod quality;
 mod real;
@@ -96,6 +98,7 @@ fn main() -> ExitCode {
         paths::trials(&context),
         check_runs::trials(&context),
         clouds::trials(&context),
+        cloud_stores::trials(&context),
         documents::trials(&context),
         durability::trials(&context),
         object_store::trials(&context),
@@ -112,6 +115,7 @@ fn main() -> ExitCode {
         programs::trials(&context),
         provider::trials(&context),
         publish::trials(&context),
+        publish_catalog::trials(&context),
         published::trials(&context),
         quality::trials(&context),
         releases::trials(&context),

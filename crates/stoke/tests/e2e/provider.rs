@@ -8,7 +8,7 @@ use std::time::Duration;
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
-use crate::common::{Context, eventually, expect_code, full, program, reached, repository, stoke, text};
+use crate::common::{Context, eventually, expect_code, free_port, full, program, reached, repository, stoke, text};
 use crate::connect::python_with;
 use crate::live_pages::address_of;
 use crate::up::Up;
@@ -46,11 +46,6 @@ fn start(command: &mut Command) -> Result<(Running, String), Failed> {
     let out = running.0.stdout.take().ok_or("no output")?;
     let line = BufReader::new(out).lines().next().ok_or("it says nothing")??;
     Ok((running, line))
-}
-
-/// A port that no one has right now.
-fn free_port() -> Result<u16, Failed> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 fn sign_in(context: &Context) -> Result<(), Failed> {

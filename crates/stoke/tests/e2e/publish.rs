@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
-use stoke_runtime::Runtimes;
 
-use crate::common::{Context, Need, expect_code, expect_parts, full, program, repository, stoke, text};
+use crate::common::{Context, Need, expect_code, expect_parts, full, program, repository, spark_submit, stoke, text};
 
 /// The package that real Spark writes tables with.
-const ICEBERG: &str = "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.12.0";
+pub const ICEBERG: &str = "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.12.0";
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     let git = || program("git", "apt-get install git");
@@ -40,18 +39,19 @@ pub fn trials(context: &Context) -> Vec<Trial> {
     ]
 }
 
-struct World {
+/// A place to work in, with a ledger of its own.
+pub struct World {
     home: tempfile::TempDir,
     work: tempfile::TempDir,
 }
 
 const DIGEST: &str = "sha256:5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9";
-const CONTRACT: &str =
+pub const CONTRACT: &str =
     "name: report\nrows: {min: 2}\ncolumns:\n  id: {required: true, unique: true}\n  amount: {type: double, min: 0}\n";
 
 impl World {
     /// A release with a contract is in `prod`, whose data are these.
-    fn new(context: &Context, data: &str) -> Result<Self, Failed> {
+    pub fn new(context: &Context, data: &str) -> Result<Self, Failed> {
         let world = World {
             home: context.private_home(),
             work: tempfile::tempdir()?,
@@ -74,11 +74,11 @@ impl World {
         Ok(world)
     }
 
-    fn path(&self, below: &str) -> PathBuf {
+    pub fn path(&self, below: &str) -> PathBuf {
         self.work.path().join(below)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = stoke(self.home.path(), arguments);
         command
             .current_dir(self.path("job"))
@@ -340,38 +340,27 @@ fn at_once(context: &Context) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Runs the script of a table with real Spark.
-fn spark(context: &Context, world: &World, conf: &[String]) -> Result<(), Failed> {
-    let home = context.spark_home("4.1.4").ok_or("no Spark")?;
-    let version = "4.1.4".parse().map_err(|error| format!("{error}"))?;
-    let runtimes = Runtimes::new(context.home());
-    let java = runtimes.java(&version, None).map_err(|error| error.to_string())?;
-    let runtime = runtimes.find(&version).map_err(|error| error.to_string())?;
-    let python = runtime.and_then(|runtime| runtime.python.map(|python| python.environment.join("bin/python3")));
-    let mut command = Command::new(home.join("bin/spark-submit"));
-    command.args([
-        "--master",
-        "local[2]",
-        "--driver-memory",
-        "1g",
-        "--packages",
-        ICEBERG,
-        "--conf",
-    ]);
-    command.arg(format!("spark.jars.ivy={}", context.home().join("packages").display()));
+/// Runs a script of a table with real Spark.
+pub fn spark(
+    context: &Context,
+    world: &World,
+    script: &str,
+    conf: &[String],
+    variables: &[(&str, &str)],
+) -> Result<(), Failed> {
+    let _alone = context.alone_to_fetch(ICEBERG);
+    let mut command = spark_submit(context, "4.1.4")?;
+    command.args(["--packages", ICEBERG]);
     for one in conf {
         command.args(["--conf", one]);
     }
     let output = command
-        .arg(repository().join("crates/stoke/tests/e2e/publish.py"))
+        .arg(repository().join("crates/stoke/tests/e2e").join(script))
         .current_dir(world.path("job"))
-        .env("SPARK_HOME", &home)
-        .env("JAVA_HOME", &java.home)
-        .env("PYSPARK_PYTHON", python.unwrap_or_else(|| "python3".into()))
         .env("STOKE", env!("CARGO_BIN_EXE_stoke"))
         .env("STOKE_HOME", world.home.path())
         .env("STOKE_RELEASES", world.path("releases"))
-        .env_remove("SPARK_CONF_DIR")
+        .envs(variables.iter().copied())
         .output()?;
     expect_code(&output, 0)?;
     expect_parts(&text(&output), &["all as it must be"])
@@ -384,7 +373,9 @@ fn by_path(context: &Context) -> Result<(), Failed> {
     spark(
         context,
         &world,
+        "publish.py",
         &["spark.sql.catalog.lake.type=hadoop".to_owned(), warehouse],
+        &[],
     )?;
     // What is delivered runs apart by itself.
     let delivered = Command::new("git")
