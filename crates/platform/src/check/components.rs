@@ -115,6 +115,13 @@ pub(super) fn look(resolved: &Resolved, environment: Option<&str>, issues: &mut 
     }
 }
 
+/// One of them.
+pub(super) fn look_at(resolved: &Resolved, key: &str, issues: &mut Issues) {
+    if let Some(component) = resolved.platform.components.get(key) {
+        one(&join("components", key), component, resolved, issues);
+    }
+}
+
 fn version(path: &str, component: &Component, issues: &mut Issues) {
     let Some(version) = component.version() else { return };
     let known = component.about().versions;
@@ -137,7 +144,7 @@ fn version(path: &str, component: &Component, issues: &mut Issues) {
 
 fn one(path: &str, component: &Component, resolved: &Resolved, issues: &mut Issues) {
     if let Some(given) = component.run() {
-        run(path, given, issues);
+        run(path, given, component.about().usual.0, issues);
     }
     version(path, component, issues);
     if let Some(name) = component.host() {

@@ -5,9 +5,11 @@
 //! - `outside`: what is reached from outside of the cluster
 //! - [`secrets`]: Secrets out of stores and files
 //! - [`tree`]: the objects as files: plain, for kustomize, Argo CD or Flux
+//! - [`chart`]: the objects as a Helm chart
 //!
 //! Every object carries the labels of [`LABEL_PLATFORM`] and [`LABEL_ENVIRONMENT`]: what bears them is the platform's, and is removed when the file no longer names it.
 
+pub mod chart;
 mod network;
 mod outside;
 pub mod pod;
