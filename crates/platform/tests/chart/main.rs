@@ -72,7 +72,10 @@ impl Made {
 pub fn made() -> &'static [Made] {
     static MADE: LazyLock<Vec<Made>> = LazyLock::new(|| {
         let of = |(name, file): (&'static str, File)| {
-            let environments = environments(&file);
+            let mut environments = environments(&file);
+            if name == "lakehouse" && Tier::Full.need().is_err() {
+                environments.retain(|at| at.environment == "local" || at.environment == "prod");
+            }
             let chart = Chart::of(&environments).unwrap_or_else(|why| panic!("{name}: {why}"));
             Made {
                 name,

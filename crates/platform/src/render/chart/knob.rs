@@ -111,18 +111,18 @@ impl Knob {
         overlay(at, &self.component, &nested(self.path, value))
     }
 
-    /// The platform in which its neighbours leave room for every value of it.
+    /// The platform in which its neighbours leave room for every value of it; none where they do anyway.
     ///
     /// # Errors
     /// As [`Knob::set`].
-    pub fn with_room(&self, at: &Resolved) -> Result<Resolved, String> {
+    pub fn with_room(&self, at: &Resolved) -> Result<Option<Resolved>, String> {
         let neighbour = match self.path {
             "executors.min" => ("executors.max", json!(10_000)),
             "executors.max" => ("executors.min", json!(0)),
             "resources.cpu" => ("resources.cpuLimit", json!("99999")),
-            _ => return Ok(at.clone()),
+            _ => return Ok(None),
         };
-        overlay(at, &self.component, &nested(neighbour.0, &neighbour.1))
+        overlay(at, &self.component, &nested(neighbour.0, &neighbour.1)).map(Some)
     }
 
     /// Values by which its effect is found: two at least, and for a count such as differ in kind.
@@ -131,7 +131,7 @@ impl Knob {
         let (least, most) = self.bounds;
         match self.form {
             Form::Count => {
-                let mut all = vec![2, 3, most - 1, most, least, least + 1];
+                let mut all = vec![2, 3, most, least];
                 all.retain(|count| (least..=most).contains(count));
                 let mut seen = std::collections::BTreeSet::new();
                 all.retain(|count| seen.insert(*count));

@@ -92,6 +92,7 @@ impl OfEnvironment {
     fn of(at: &Resolved) -> Result<OfEnvironment, String> {
         decryptable(&at.scope())?;
         let nodes: Vec<String> = at.platform.nodes.keys().cloned().collect();
+        let base = trace::named(at);
         let mut changes: Vec<(Knob, Vec<trace::Change>)> = Vec::new();
         let mut environment = OfEnvironment {
             name: at.environment.clone(),
@@ -102,7 +103,7 @@ impl OfEnvironment {
         };
         for (name, component) in &at.platform.components {
             for knob in knobs(name, component, &nodes) {
-                let traced = trace(at, &knob).and_then(|traced| {
+                let traced = trace(at, &base, &knob).and_then(|traced| {
                     let earlier = changes
                         .iter()
                         .find(|(_, there)| there.iter().any(|one| traced.changes.iter().any(|two| meet(one, two))));

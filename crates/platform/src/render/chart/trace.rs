@@ -91,14 +91,15 @@ pub fn name(object: &Value) -> String {
     format!("{} {}", text("/kind"), text("/metadata/name"))
 }
 
-/// The effect of a value in an environment.
+/// The effect of a value in an environment, whose objects are `base`.
 ///
 /// # Errors
 /// Why it cannot be a value of a chart there.
-pub fn trace(at: &Resolved, knob: &Knob) -> Result<Traced, String> {
-    match knob.form {
-        Form::Nodes => choice(at, knob),
-        _ => graded(at, knob),
+pub fn trace(at: &Resolved, base: &Objects, knob: &Knob) -> Result<Traced, String> {
+    match (knob.form, knob.with_room(at)?) {
+        (Form::Nodes, _) => choice(at, base, knob),
+        (_, None) => graded(at, base, knob),
+        (_, Some(roomy)) => graded(&roomy, &named(&roomy), knob),
     }
 }
 
@@ -111,9 +112,7 @@ fn with(at: &Resolved, knob: &Knob, value: &Value) -> Result<Resolved, String> {
     wrong.map_or(Ok(with), |issue| Err(issue.message))
 }
 
-fn graded(at: &Resolved, knob: &Knob) -> Result<Traced, String> {
-    let at = &knob.with_room(at)?;
-    let base = named(at);
+fn graded(at: &Resolved, base: &Objects, knob: &Knob) -> Result<Traced, String> {
     let mut probes = Vec::new();
     for value in knob.probes() {
         probes.push((with(at, knob, &value).map(|with| named(&with)), value));
@@ -137,6 +136,10 @@ fn graded(at: &Resolved, knob: &Knob) -> Result<Traced, String> {
             .1
             .get(object)
             .ok_or_else(|| format!("{object} is not there with each of its values"))?;
+        let is_same = |objects: &Objects| objects.get(object) == Some(value);
+        if is_same(base) && probes.iter().all(|(_, objects)| is_same(objects)) {
+            continue;
+        }
         let found = alike(knob, (value, &first.0), (other, &second.0));
         pattern.insert(
             object.clone(),
@@ -154,11 +157,11 @@ fn graded(at: &Resolved, knob: &Knob) -> Result<Traced, String> {
                 _ => return Err(format!("{object} is another one when it is {value}")),
             }
         }
-        if let Some(further) = objects.keys().find(|object| !pattern.contains_key(*object)) {
+        if let Some(further) = objects.keys().find(|object| !first.1.contains_key(*object)) {
             return Err(format!("{further} is there when it is {value}"));
         }
     }
-    let usual = knob.value(at).or_else(|| usual(at, knob, &base, &pattern));
+    let usual = knob.value(at).or_else(|| usual(at, knob, base, &pattern));
     let when = |object: &str| match &usual {
         _ if conditional.contains(object) => When::Several,
         Some(_) => When::Always,
@@ -187,7 +190,7 @@ fn graded(at: &Resolved, knob: &Knob) -> Result<Traced, String> {
             }),
         }
     }
-    if let Some(gone) = base.keys().find(|object| !pattern.contains_key(*object)) {
+    if let Some(gone) = base.keys().find(|object| !first.1.contains_key(*object)) {
         return Err(format!("{gone} is not there with it"));
     }
     Ok(Traced { usual, changes })
@@ -356,8 +359,7 @@ fn list(
 }
 
 /// The effect of a name out of some: at each place, what is there with each of them.
-fn choice(at: &Resolved, knob: &Knob) -> Result<Traced, String> {
-    let base = named(at);
+fn choice(at: &Resolved, base: &Objects, knob: &Knob) -> Result<Traced, String> {
     let mut all = Vec::new();
     for value in knob.probes() {
         let objects = named(&with(at, knob, &value)?);
@@ -367,7 +369,7 @@ fn choice(at: &Resolved, knob: &Knob) -> Result<Traced, String> {
         all.push((shown(knob.form, &value), objects));
     }
     let mut changes = Vec::new();
-    for (object, there) in &base {
+    for (object, there) in base {
         let mut places = BTreeSet::new();
         for (_, objects) in &all {
             apart(there, &objects[object], &mut Vec::new(), &mut places)
