@@ -49,7 +49,7 @@ pub const FORMS: [(&str, Form); 17] = [
 ];
 
 /// Keys that an environment may set and an installation may not, with all below them.
-pub const WITHOUT: [(&str, &str); 12] = [
+pub const WITHOUT: [(&str, &str); 13] = [
     ("outside", "it says whether a server runs here at all"),
     ("login", "it names a Secret, and which Secrets there are is the file's"),
     (
@@ -69,6 +69,10 @@ pub const WITHOUT: [(&str, &str); 12] = [
     (
         "sparkConf",
         "its keys are held against the Spark and against what is wired, which a template cannot do",
+    ),
+    (
+        "gpu",
+        "the share of a task follows from cores and GPUs together, and the accelerator from the Spark",
     ),
     ("config", "pods carry a checksum of their configuration"),
 ];
