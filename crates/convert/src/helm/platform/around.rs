@@ -91,6 +91,14 @@ fn history(making: &mut Making<'_>, connect: Option<&str>, stores: &Stores) {
             format!("{} is not a place in a bucket of the store", from.text),
             "write s3a://BUCKET/FOLDER, and add `global.s3`",
         );
+        if is_on {
+            let message = "a History Server reads a bucket of the store, and event logs are elsewhere";
+            making.lacks(
+                "historyServer",
+                message,
+                "write s3a://BUCKET/FOLDER, and add `global.s3`",
+            );
+        }
         return;
     };
     let at = |key: &'static str| ["components", HISTORY, key];

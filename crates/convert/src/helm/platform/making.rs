@@ -122,8 +122,9 @@ impl<'a> Making<'a> {
         self.report.lost(scalar.place, &scalar.path, message, fix);
     }
 
-    /// Something that the values lack.
+    /// Something that the values lack, so that nothing of this part is made.
     pub(super) fn lacks(&mut self, root: &str, message: impl Into<String>, fix: &str) {
+        self.accounted.insert(root.to_owned());
         self.report.lost(self.values.place(root), root, message, fix);
     }
 

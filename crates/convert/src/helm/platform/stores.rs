@@ -183,7 +183,14 @@ fn login(making: &mut Making<'_>, component: &str, s3: bool, own: &[&str]) {
         None => {}
     }
     if let Some(style) = making.first("global.s3", &["pathStyleAccess", "pathStyle"]) {
-        put(making, &style, "pathStyle", json!(style.text == "true"));
+        match endpoint.is_some() || !own.is_empty() || style.text != "true" {
+            true => put(making, &style, "pathStyle", json!(style.text == "true")),
+            false => making.changed(
+                &style,
+                "without `endpoint` it is Amazon's store, which is addressed by host names",
+                "add the `endpoint` of your server",
+            ),
+        }
     }
     if let Some(region) = making.text("global.s3.region") {
         put(making, &region, "region", json!(region.text));
