@@ -66,8 +66,11 @@ const ICEBERG: [(&str, &str, &str); 4] = [
     ("4.1", "2.13", "1.12.0"),
 ];
 
-/// Scala, version of the accelerator, and the Sparks that are in its jar: it has a part for each release (`spark356/`), and refuses to start with another.
-const RAPIDS: [(&str, &str, &[(&str, &[u32])]); 2] = [
+/// Scala, version of the accelerator, and minor versions of Spark with their patch releases.
+type Accelerator = (&'static str, &'static str, &'static [(&'static str, &'static [u32])]);
+
+/// The Sparks that are in each jar: it has a part for each release (`spark356/`), and refuses to start with another.
+const RAPIDS: [Accelerator; 2] = [
     (
         "2.12",
         "25.04.0",
@@ -101,7 +104,7 @@ fn rapids(version: &str, minor: &str, scala: &str) -> Result<String, (String, St
     {
         return Ok(format!("com.nvidia:rapids-4-spark_{scala}:{release}"));
     }
-    let of = |(scala, _, sparks): &(&str, &str, &[(&str, &[u32])])| {
+    let of = |(scala, _, sparks): &Accelerator| {
         let all: Vec<String> = sparks
             .iter()
             .filter_map(|(minor, patches)| match patches {

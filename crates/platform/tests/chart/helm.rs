@@ -12,9 +12,11 @@ use stoke_testkit::Tier;
 
 use crate::{Made, is_right, made, seeds, with};
 
+type Test = fn(&Path) -> Result<(), String>;
+
 pub fn trials() -> Vec<Trial> {
     let helm = stoke_testkit::helm();
-    let all: [(&str, Tier, fn(&Path) -> Result<(), String>); 5] = [
+    let all: [(&str, Tier, Test); 5] = [
         ("helm lints the charts", Tier::Default, lint),
         ("helm renders what `render` gives", Tier::Default, usual),
         (
@@ -29,7 +31,7 @@ pub fn trials() -> Vec<Trial> {
         ),
         ("each value changes what helm renders", Tier::Full, effects),
     ];
-    let trial = |(name, tier, test): (&str, Tier, fn(&Path) -> Result<(), String>)| {
+    let trial = |(name, tier, test): (&str, Tier, Test)| {
         let (needed, helm) = (helm.clone(), helm.clone());
         stoke_testkit::trial(name, tier, || needed.map(drop), move || Ok::<(), Failed>(test(&helm?)?))
     };

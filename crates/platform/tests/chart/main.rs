@@ -27,9 +27,11 @@ use stoke_platform::render::chart::{Chart, OfEnvironment, trace};
 use stoke_platform::spec::{self, File, schema};
 use stoke_testkit::{Tier, generated};
 
+type Test = fn() -> Result<(), String>;
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let pure: [(&str, fn() -> Result<(), String>); 4] = [
+    let pure: [(&str, Test); 4] = [
         ("every key that an environment sets has a form or a reason", classified),
         ("seeded values give what the file with them gives", seeded),
         ("no value is without effect", effects),

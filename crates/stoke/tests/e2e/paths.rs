@@ -544,7 +544,11 @@ fn helm_platform(context: &Context) -> Result<(), Failed> {
     let home = context.private_home();
     let work = tempfile::tempdir()?;
     let kit = crate::common::repository().join("examples/migrate/helm-platform.yaml");
-    let run = |arguments: &[&str]| crate::common::stoke(home.path(), arguments).current_dir(work.path()).output();
+    let run = |arguments: &[&str]| {
+        crate::common::stoke(home.path(), arguments)
+            .current_dir(work.path())
+            .output()
+    };
     let name = kit.display().to_string();
     let made = run(&["convert", &name, "--platform", "--write", "platform.yaml"])?;
     expect_code(&made, 0)?;
