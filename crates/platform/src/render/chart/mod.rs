@@ -28,7 +28,7 @@ use trace::{What, trace};
 /// What is the same in all charts.
 const HELPERS: &str = include_str!("platform.tpl");
 
-/// A chart.
+/// What a platform becomes for Helm.
 #[derive(Clone, Debug)]
 pub struct Chart {
     /// Name of the platform.
