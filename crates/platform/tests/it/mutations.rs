@@ -130,6 +130,7 @@ fn only_value(path: &str) -> Option<&'static str> {
     }
     match path {
         "components.pg.after[0]" => Some("others need it, and it needs nothing that is later"),
+        "sparks.plain.scala" | "components.lab-cloud.spark" => Some("the accelerator has a part for one of them"),
         "components.lab-cloud.gpu.vendor" => Some("the accelerator is for one"),
         "components.lab-cloud.kafka" => Some("there is one such component"),
         "sparks.current.scala" => Some("Spark 4 is published for one Scala"),
