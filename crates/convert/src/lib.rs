@@ -8,7 +8,7 @@
 //! - [`apache`]: fields of Apache's operator
 //! - [`shell`], [`command`]: scripts and command lines
 //! - [`job`]: Jobs and CronJobs
-//! - [`helm`]: values of Helm charts, which become a `SparkConnect`
+//! - [`helm`]: values of Helm charts, which become a `SparkConnect`, or a `platform.yaml` ([`platform`])
 //! - [`configuration`]: Spark's keys to fields, the same for all of them
 //! - [`target`], [`report`]: what becomes of it, and what is said about it
 //!
@@ -42,6 +42,7 @@ use stoke_model::manifest;
 use stoke_submit::SparkVersion;
 use stoke_submit::argv::Files;
 
+pub use helm::platform::{Platform, platform};
 use report::Report;
 use target::Target;
 

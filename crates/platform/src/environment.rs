@@ -59,12 +59,21 @@ pub fn resolve(platform: &Platform, environment: Option<&str>) -> Result<Resolve
         whole.ingress.clone_from(&set.ingress);
     }
     for (name, overlay) in &set.components {
-        if let Some(component) = whole.components.get_mut(name) {
-            *component = overlaid(component, overlay).map_err(|why| format!("component `{name}`: {why}"))?;
-        }
+        overlay_component(whole, name, overlay)?;
     }
     whole.components.retain(|name, _| !set.without.contains(name));
     Ok(resolved)
+}
+
+/// Lays what is set over a component, where it is there.
+///
+/// # Errors
+/// When it does not fit the component.
+pub(crate) fn overlay_component(platform: &mut Platform, name: &str, overlay: &Value) -> Result<(), String> {
+    if let Some(component) = platform.components.get_mut(name) {
+        *component = overlaid(component, overlay).map_err(|why| format!("component `{name}`: {why}"))?;
+    }
+    Ok(())
 }
 
 fn overlaid<T: Serialize + DeserializeOwned>(what: &T, overlay: &Value) -> Result<T, String> {

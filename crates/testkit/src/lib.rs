@@ -25,6 +25,6 @@ mod tier;
 mod trial;
 
 pub use limit::limited;
-pub use machine::{program, reached, target_directory};
+pub use machine::{helm, program, reached, target_directory};
 pub use tier::Tier;
 pub use trial::{skipped, trial};

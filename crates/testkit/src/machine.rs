@@ -34,3 +34,35 @@ pub fn target_directory() -> PathBuf {
     // target/<profile>/deps/<program>
     program.ancestors().nth(3).unwrap_or(Path::new("target")).to_path_buf()
 }
+
+/// The version of helm that is built.
+const HELM: &str = "v3.19.5";
+
+/// helm of the PATH, or built below the target directory when `STOKE_BUILD_CLIENTS` asks for that: it takes minutes.
+pub fn helm() -> Result<PathBuf, String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .map(|directory| directory.join("helm"))
+        .find(|file| file.is_file());
+    let home = target_directory().join("tmp/helm");
+    let built = home.join("helm");
+    if let Some(found) = found.or_else(|| built.is_file().then(|| built.clone())) {
+        return Ok(found);
+    }
+    if std::env::var_os("STOKE_BUILD_CLIENTS").is_none() {
+        return Err("helm is not installed; STOKE_BUILD_CLIENTS=1 builds it".to_owned());
+    }
+    let package = format!("helm.sh/helm/v3/cmd/helm@{HELM}");
+    let made = std::process::Command::new("go")
+        .args(["install", &package])
+        .env("GOBIN", &home)
+        .output()
+        .map_err(|error| format!("go: {error}"))?;
+    match made.status.success() {
+        true => Ok(built),
+        false => Err(format!(
+            "helm cannot be built: {}",
+            String::from_utf8_lossy(&made.stderr)
+        )),
+    }
+}

@@ -30,29 +30,10 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// The version of helm that is built.
-const HELM: &str = "v3.19.0";
-
-/// helm of the PATH, or built below the target directory; or why there is none. Building it takes minutes, so that is asked for.
+/// helm, looked for once.
 pub fn helm() -> &'static Result<PathBuf, String> {
     static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    FOUND.get_or_init(|| {
-        if Command::new("helm").arg("version").output().is_ok() {
-            return Ok("helm".into());
-        }
-        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("helm");
-        let executable = home.join("helm");
-        if executable.exists() {
-            return Ok(executable);
-        }
-        if std::env::var_os("STOKE_BUILD_CLIENTS").is_none() {
-            return Err("helm is not installed; STOKE_BUILD_CLIENTS=1 builds it".into());
-        }
-        let mut install = Command::new("go");
-        let package = format!("helm.sh/helm/v3/cmd/helm@{HELM}");
-        install.args(["install", &package]).env("GOBIN", &home);
-        programs::output(install).map(|_| executable)
-    })
+    FOUND.get_or_init(stoke_testkit::helm)
 }
 
 fn said_ok(text: &str) -> Result<(), String> {

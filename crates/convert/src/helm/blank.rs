@@ -40,6 +40,13 @@ pub(super) fn is_secret(key: &str) -> bool {
         "imagepullsecrets",
         "secrets",
         "secretstore",
+        "secretstoreref",
+        "secretkeys",
+        "userpasswordkey",
+        "accesskeykey",
+        "secretkeykey",
+        "fernetkeysecretname",
+        "webserversecretkeysecretname",
     ];
     let named = [
         "accesskey",

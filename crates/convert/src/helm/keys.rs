@@ -1,5 +1,6 @@
 //! Keys that no object carries: those that did nothing in the kits, and those that another part of Stoke does.
 
+use stoke_diagnostics::Place;
 use stoke_model::manifest::{Node, nearest};
 
 use super::values::Values;
@@ -150,6 +151,20 @@ const ELSEWHERE: [(&str, &str); 27] = [
     ("global.imageRegistry", "write the registry into the image"),
 ];
 
+/// Keys that no platform has, and what does them.
+const BESIDE: [(&str, &str); 4] = [
+    (
+        "monitoring",
+        "`stoke observe manifests` writes monitors, alerts and dashboards",
+    ),
+    ("connect.service", "the operator makes the service NAME-server"),
+    (
+        "secrets",
+        "ExternalSecrets are made for every Secret that a component names",
+    ),
+    ("connect.imagePullSecrets", "give the account `spark` the pull secret"),
+];
+
 /// Says of everything that was not taken why it is not carried.
 pub(super) fn rest(values: &Values<'_>, report: &mut Report) {
     for (path, node) in values.rest() {
@@ -174,6 +189,28 @@ pub(super) fn rest(values: &Values<'_>, report: &mut Report) {
         } else {
             unknown(&path, node, values, report);
         }
+    }
+}
+
+/// What is said of a value that is not in a platform either.
+pub(super) fn left(path: &str, place: Place, values: &Values<'_>, report: &mut Report) {
+    let Some(node) = values.look(path) else { return };
+    match found(&IDLE, path) {
+        Some(why) => report.idle(
+            place,
+            path,
+            format!("`{path}` did nothing in the kit: {why}"),
+            "leave it out",
+        ),
+        None => match found(&BESIDE, path) {
+            Some(instead) => report.changed(
+                place,
+                path,
+                format!("`{path}` is not part of the platform: {instead}"),
+                "",
+            ),
+            None => unknown(path, node, values, report),
+        },
     }
 }
 

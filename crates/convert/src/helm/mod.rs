@@ -5,6 +5,7 @@
 //! ([`blank`]), so that no message, excerpt or manifest can show one.
 //! - [`connect`], [`executors`]: the server and its executors
 //! - [`data`]: object store, metastore, Iceberg, Celeborn
+//! - [`platform`]: all of it as a `platform.yaml`
 //! - [`values`]: which keys were looked at
 
 mod blank;
@@ -12,6 +13,7 @@ mod connect;
 mod data;
 mod executors;
 mod keys;
+pub mod platform;
 mod values;
 
 use serde_json::Value;

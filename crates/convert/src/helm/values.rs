@@ -28,6 +28,11 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// All of it.
+    pub(super) fn root(&self) -> &'a Node {
+        self.root
+    }
+
     /// A value, without taking it.
     pub(super) fn look(&self, path: &str) -> Option<&'a Node> {
         self.root.lookup(path)

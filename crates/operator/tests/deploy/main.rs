@@ -23,12 +23,9 @@ use stoke_operator::install::{self, Options, objects};
 use stoke_operator::{Operator, OperatorConfig};
 use stoke_testkit::{Tier, generated};
 
-/// The version of helm that is built.
-const HELM: &str = "v3.19.5";
-
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let helm = helm();
+    let helm = stoke_testkit::helm();
     let kubectl = found("kubectl");
     let trials = vec![
         Trial::test("generated files do not drift", || written().map_err(Failed::from)),
@@ -70,23 +67,6 @@ fn found(name: &str) -> Result<PathBuf, String> {
     places
         .find(|place| place.is_file())
         .ok_or(format!("{name} is not installed"))
-}
-
-/// helm of the PATH, or built below the target directory when that is asked for: it takes minutes.
-fn helm() -> Result<PathBuf, String> {
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("helm");
-    let executable = home.join("helm");
-    if let Ok(helm) = found("helm") {
-        return Ok(helm);
-    }
-    if executable.exists() {
-        return Ok(executable);
-    }
-    if std::env::var_os("STOKE_BUILD_CLIENTS").is_none() {
-        return Err("helm is not installed; STOKE_BUILD_CLIENTS=1 builds it".into());
-    }
-    let package = format!("helm.sh/helm/v3/cmd/helm@{HELM}");
-    output(Command::new("go").args(["install", &package]).env("GOBIN", &home)).map(|_| executable)
 }
 
 /// promtool of the PATH, or out of Debian's package, unpacked below the target directory: that needs no privileges.

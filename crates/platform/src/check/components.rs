@@ -7,11 +7,13 @@ use stoke_model::conf::Catalogue;
 use stoke_model::distribution;
 use stoke_model::duration::parse_go;
 use stoke_model::manifest::{join, join_index};
+use stoke_model::memory::{ByteUnit, Memory};
 use stoke_model::names::{check_dns_1123, check_subdomain, suggest_dns_1035};
 use stoke_model::redaction::is_secret;
 
 use super::parts::{
-    config, database, folder, host, image, key, label_key, login, memory, name, odd, run, secret_name, storage,
+    config, database, folder, host, image, key, label_key, login, memory, name, odd, or_nearest, run, secret_name,
+    storage,
 };
 use super::{Issues, store};
 use crate::environment::Resolved;
@@ -115,6 +117,13 @@ pub(super) fn look(resolved: &Resolved, environment: Option<&str>, issues: &mut 
     }
 }
 
+/// One of them.
+pub(super) fn look_at(resolved: &Resolved, key: &str, issues: &mut Issues) {
+    if let Some(component) = resolved.platform.components.get(key) {
+        one(&join("components", key), component, resolved, issues);
+    }
+}
+
 fn version(path: &str, component: &Component, issues: &mut Issues) {
     let Some(version) = component.version() else { return };
     let known = component.about().versions;
@@ -137,7 +146,7 @@ fn version(path: &str, component: &Component, issues: &mut Issues) {
 
 fn one(path: &str, component: &Component, resolved: &Resolved, issues: &mut Issues) {
     if let Some(given) = component.run() {
-        run(path, given, issues);
+        run(path, given, component.about().usual.0, issues);
     }
     version(path, component, issues);
     if let Some(name) = component.host() {
@@ -362,6 +371,45 @@ fn connect(path: &str, it: &SparkConnect, resolved: &Resolved, issues: &mut Issu
             format!("at least {} executors and at most {}", executors.min, executors.max),
             format!("write {} or less", executors.max),
         );
+    }
+    if let Some(gpu) = &it.gpu {
+        let below = join(path, "gpu");
+        if check_subdomain(&gpu.vendor).is_err() || !gpu.vendor.contains('.') {
+            issues.error(
+                "platform-gpu",
+                join(&below, "vendor"),
+                format!("`{}` is not who makes GPUs, as a device plugin names it", gpu.vendor),
+                "write `nvidia.com` or `amd.com`",
+            );
+        } else if gpu.rapids && gpu.vendor != "nvidia.com" {
+            issues.error(
+                "platform-gpu",
+                join(&below, "rapids"),
+                format!("the accelerator is for GPUs of NVIDIA, and these are of {}", gpu.vendor),
+                "write `rapids: false`",
+            );
+        }
+        if gpu.rapids && Memory::parse(&gpu.pinned, ByteUnit::Mib).is_err() {
+            issues.error(
+                "platform-size",
+                join(&below, "pinned"),
+                format!("`{}` is not a size of memory as Spark writes it", gpu.pinned),
+                "write a size such as `2g`",
+            );
+        }
+        if let Some(nodes) = gpu
+            .nodes
+            .as_ref()
+            .filter(|nodes| !resolved.platform.nodes.contains_key(*nodes))
+        {
+            let all = resolved.platform.nodes.keys().map(String::as_str);
+            issues.error(
+                "platform-reference",
+                join(&below, "nodes"),
+                format!("there are no nodes `{nodes}`"),
+                or_nearest(nodes, all, "add it below `nodes`, with the labels of these nodes"),
+            );
+        }
     }
     if let Some(timeout) = &it.idle_timeout
         && timeout != "none"

@@ -86,3 +86,12 @@ pub fn examine(resolved: &Resolved, file: &Platform, environment: Option<&str>) 
     together::look(resolved, file, environment, &mut issues);
     issues.0
 }
+
+/// What is wrong with a component by itself and with where it is placed and reached: what its sizes and places may make wrong.
+#[must_use]
+pub(crate) fn examine_one(resolved: &Resolved, component: &str) -> Vec<Issue> {
+    let mut issues = Issues::default();
+    components::look_at(resolved, component, &mut issues);
+    together::placed(resolved, &mut issues);
+    issues.0
+}

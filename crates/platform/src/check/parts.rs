@@ -138,7 +138,8 @@ pub(super) fn image(path: &str, image: &str, issues: &mut Issues) {
     }
 }
 
-pub(super) fn run(path: &str, run: &Run, issues: &mut Issues) {
+/// `usual` is the CPU that is asked for where none is said.
+pub(super) fn run(path: &str, run: &Run, usual: &str, issues: &mut Issues) {
     if let Some(text) = &run.image {
         image(&join(path, "image"), text, issues);
     }
@@ -158,11 +159,11 @@ pub(super) fn run(path: &str, run: &Run, issues: &mut Issues) {
         }
     }
     if let Some(given) = &run.resources {
-        resources(&join(path, "resources"), given, issues);
+        resources(&join(path, "resources"), given, usual, issues);
     }
 }
 
-pub(super) fn resources(path: &str, given: &Resources, issues: &mut Issues) {
+pub(super) fn resources(path: &str, given: &Resources, usual: &str, issues: &mut Issues) {
     let mut positive = |key: &str, amount: Option<Amount>| {
         if amount.is_some_and(|amount| amount.0.nanos() <= 0) {
             issues.error(
@@ -176,7 +177,8 @@ pub(super) fn resources(path: &str, given: &Resources, issues: &mut Issues) {
     positive("cpu", given.cpu);
     positive("cpuLimit", given.cpu_limit);
     positive("memory", given.memory);
-    if let (Some(cpu), Some(limit)) = (given.cpu, given.cpu_limit)
+    let asked = given.cpu.or_else(|| usual.parse().ok().map(Amount));
+    if let (Some(cpu), Some(limit)) = (asked, given.cpu_limit)
         && cpu.0 > limit.0
     {
         issues.error(

@@ -16,9 +16,8 @@ pub(super) fn look(resolved: &Resolved, file: &Platform, environment: Option<&st
     let before = issues.0.len();
     without(file, environment, issues);
     references(resolved, file, issues);
-    nodes(resolved, issues);
+    placed(resolved, issues);
     cycles(resolved, issues);
-    hosts(resolved, issues);
     databases(resolved, issues);
     sparks(resolved, issues);
     // What follows is made of references; those that lead nowhere are told already.
@@ -26,6 +25,12 @@ pub(super) fn look(resolved: &Resolved, file: &Platform, environment: Option<&st
         wiring(resolved, issues);
         collisions(resolved, issues);
     }
+}
+
+/// Where components are placed, and where they are reached.
+pub(super) fn placed(resolved: &Resolved, issues: &mut Issues) {
+    nodes(resolved, issues);
+    hosts(resolved, issues);
 }
 
 fn without(file: &Platform, environment: Option<&str>, issues: &mut Issues) {

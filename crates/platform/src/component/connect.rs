@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use stoke_model::annotations::IDLE_TIMEOUT;
+use stoke_model::memory::{ByteUnit, Memory};
 use stoke_model::names::CONNECT_PORT;
 
 use super::{About, Embedded, Gives};
@@ -25,6 +26,12 @@ pub const ABOUT: About = About {
     embedded: Embedded::Runs,
 };
 
+/// Memory outside of a heap with so much of it pinned: what Spark has there, and as much again as is pinned.
+fn outside(heap: &str, pinned: &str) -> String {
+    let mib = |text: &str| Memory::parse(text, ByteUnit::Mib).map_or(0, |memory| memory.mib());
+    format!("{}m", (mib(heap) / 10).max(384) + 2 * mib(pinned))
+}
+
 pub fn objects(name: &str, it: &SparkConnect, scope: &Scope<'_>) -> Vec<Value> {
     let Some(spark) = scope.spark(&it.spark) else {
         return Vec::new();
@@ -43,7 +50,7 @@ pub fn objects(name: &str, it: &SparkConnect, scope: &Scope<'_>) -> Vec<Value> {
     for (key, value) in &wired.labels {
         labels[key] = json!(value);
     }
-    let side = |cores: i32, memory: &str| {
+    let side = |cores: i32, memory: &str, nodes: Option<&String>| {
         let mut side = json!({"cores": cores, "memory": memory, "labels": labels});
         if !wired.env.is_empty() {
             side["env"] = json!(wired.env);
@@ -51,18 +58,29 @@ pub fn objects(name: &str, it: &SparkConnect, scope: &Scope<'_>) -> Vec<Value> {
         if !wired.secrets.is_empty() {
             side["secrets"] = json!(wired.secrets);
         }
-        if let Some(nodes) = it.nodes.as_ref().and_then(|nodes| scope.platform.nodes.get(nodes)) {
+        if let Some(nodes) = nodes.and_then(|nodes| scope.platform.nodes.get(nodes)) {
             side["nodeSelector"] = json!(nodes.labels);
             side["tolerations"] = tolerations(&nodes.taints);
         }
         side
     };
-    let mut server = side(it.server.cores, &it.server.memory);
+    let mut server = side(it.server.cores, &it.server.memory, it.nodes.as_ref());
     server["serviceAccount"] = json!(SPARK_ACCOUNT);
     let executors = &it.executors;
+    let of_gpu = it
+        .gpu
+        .as_ref()
+        .filter(|gpu| gpu.amount > 0)
+        .and_then(|gpu| gpu.nodes.as_ref());
+    let mut executor = side(executors.cores, &executors.memory, of_gpu.or(it.nodes.as_ref()));
+    let by_hand = conf.contains_key("spark.executor.memoryOverhead");
+    if let Some(gpu) = it.gpu.as_ref().filter(|gpu| gpu.amount > 0 && gpu.rapids && !by_hand) {
+        // Pinned memory and what the accelerator keeps beside it are outside of the heap.
+        executor["memoryOverhead"] = json!(outside(&executors.memory, &gpu.pinned));
+    }
     let mut connect = json!({"apiVersion": "sparkoperator.k8s.io/v1alpha1", "kind": "SparkConnect", "metadata": {"name": name}, "spec": {
         "sparkVersion": spark.version, "image": spark.image(), "sparkConf": conf,
-        "server": server, "executor": side(executors.cores, &executors.memory),
+        "server": server, "executor": executor,
         "dynamicAllocation": {"enabled": true, "minExecutors": executors.min, "maxExecutors": executors.max},
     }});
     if !wired.packages.is_empty() {

@@ -5,9 +5,11 @@
 //! - `outside`: what is reached from outside of the cluster
 //! - [`secrets`]: Secrets out of stores and files
 //! - [`tree`]: the objects as files: plain, for kustomize, Argo CD or Flux
+//! - [`chart`]: the objects as a Helm chart
 //!
 //! Every object carries the labels of [`LABEL_PLATFORM`] and [`LABEL_ENVIRONMENT`]: what bears them is the platform's, and is removed when the file no longer names it.
 
+pub mod chart;
 mod network;
 mod outside;
 pub mod pod;
@@ -120,7 +122,15 @@ impl<'a> Scope<'a> {
     /// How many components must be ready before this one.
     #[must_use]
     pub fn wave(&self, name: &str) -> usize {
-        fn depth(scope: &Scope<'_>, name: &str, left: usize) -> usize {
+        self.waves_of([name]).remove(name).unwrap_or(0)
+    }
+
+    /// The waves of some components, and of those that they wait for.
+    fn waves_of<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> BTreeMap<String, usize> {
+        fn depth(scope: &Scope<'_>, name: &str, left: usize, known: &mut BTreeMap<String, usize>) -> usize {
+            if let Some(known) = known.get(name) {
+                return *known;
+            }
             let Some(component) = scope.component(name).filter(|_| left > 0) else {
                 return 0;
             };
@@ -128,17 +138,31 @@ impl<'a> Scope<'a> {
                 .uses(name, component)
                 .into_iter()
                 .chain(component.after().iter().cloned());
-            all.map(|other| 1 + depth(scope, &other, left - 1)).max().unwrap_or(0)
+            let deepest = all
+                .map(|other| 1 + depth(scope, &other, left - 1, known))
+                .max()
+                .unwrap_or(0);
+            known.insert(name.to_owned(), deepest);
+            deepest
+        }
+        let mut known = BTreeMap::new();
+        for name in names {
+            depth(self, name, self.platform.components.len(), &mut known);
         }
         // Secrets are there before the first of them.
-        usize::from(self.has_secrets()) + depth(self, name, self.platform.components.len())
+        let first = usize::from(self.has_secrets());
+        known.values_mut().for_each(|depth| *depth += first);
+        known
     }
 
     /// All components with their waves, in the order in which they start.
     #[must_use]
     pub fn in_order(&self) -> Vec<(usize, &str)> {
-        let names = self.platform.components.keys();
-        let mut all: Vec<(usize, &str)> = names.map(|name| (self.wave(name), name.as_str())).collect();
+        let names = || self.platform.components.keys().map(String::as_str);
+        let waves = self.waves_of(names());
+        let mut all: Vec<(usize, &str)> = names()
+            .map(|name| (waves.get(name).copied().unwrap_or(0), name))
+            .collect();
         all.sort_unstable();
         all
     }

@@ -71,13 +71,7 @@ pub fn files(
             {
                 object["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"] = wave;
             }
-            let of = object["metadata"]["labels"]["app.kubernetes.io/instance"].as_str();
-            let file = match (of, object["kind"].as_str()) {
-                (Some(name), _) => format!("component-{name}.yaml"),
-                (None, Some("SecretStore" | "ExternalSecret" | "SealedSecret")) => "secrets.yaml".to_owned(),
-                (None, _) => "platform.yaml".to_owned(),
-            };
-            of_file.entry(file).or_default().push(object);
+            of_file.entry(file_of(&object)).or_default().push(object);
         }
         // As they are written: SOPS signs the whole of a file.
         let encrypted: Vec<(&str, &str)> = scope
@@ -116,6 +110,16 @@ pub fn files(
         }
     }
     Ok(all)
+}
+
+/// The file of a tree that an object is in.
+pub(super) fn file_of(object: &Value) -> String {
+    let of = object["metadata"]["labels"]["app.kubernetes.io/instance"].as_str();
+    match (of, object["kind"].as_str()) {
+        (Some(name), _) => format!("component-{name}.yaml"),
+        (None, Some("SecretStore" | "ExternalSecret" | "SealedSecret")) => "secrets.yaml".to_owned(),
+        (None, _) => "platform.yaml".to_owned(),
+    }
 }
 
 const NO_REPOSITORY: &str = "what follows the tree must know where it lies";

@@ -254,6 +254,9 @@ pub struct SparkConnect {
     /// The executors, which come and go with the work.
     #[serde(default)]
     pub executors: Executors,
+    /// GPUs of the executors; the server has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<Gpu>,
     /// How long nothing may be computed before the server is stopped, `30m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<String>,
@@ -322,6 +325,36 @@ impl Default for Executors {
             max: 5,
             cores: 1,
             memory: "2g".into(),
+        }
+    }
+}
+
+/// GPUs of executors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Gpu {
+    /// How many each executor has; 0: none, in an environment without.
+    #[schemars(range(min = 0, max = 16))]
+    pub amount: i32,
+    /// Who makes them, as the device plugin has it: pods ask for `nvidia.com/gpu`.
+    pub vendor: String,
+    /// The nodes of the executors, one of `nodes`; without it those of the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<String>,
+    /// Whether SQL runs on them, by NVIDIA's accelerator (RAPIDS) in the build for this Spark.
+    pub rapids: bool,
+    /// Memory of each executor that is pinned for copies to and from them, as Spark writes it: `2g`. It is outside of the heap.
+    pub pinned: String,
+}
+
+impl Default for Gpu {
+    fn default() -> Self {
+        Gpu {
+            amount: 1,
+            vendor: "nvidia.com".into(),
+            nodes: None,
+            rapids: true,
+            pinned: "2g".into(),
         }
     }
 }

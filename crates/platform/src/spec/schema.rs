@@ -14,7 +14,7 @@ use super::components::{
 use crate::component::CATALOGUE;
 
 /// Keys of components that an environment may set: sizes, places, addresses and configuration. What runs and what belongs together is the same everywhere.
-pub const OVERLAID: [&str; 22] = [
+pub const OVERLAID: [&str; 23] = [
     "resources",
     "nodes",
     "storage",
@@ -35,6 +35,7 @@ pub const OVERLAID: [&str; 22] = [
     "azure",
     "server",
     "executors",
+    "gpu",
     "sparkConf",
     "config",
 ];

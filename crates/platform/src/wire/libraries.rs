@@ -1,6 +1,6 @@
 //! Which libraries fit which Spark and Scala.
 //!
-//! Iceberg, Celeborn, Kafka and Connect: coordinates that Maven Central serves, each looked up. Others follow from the version of Spark's Hadoop.
+//! Iceberg, Celeborn, Kafka, Connect and RAPIDS: coordinates that Maven Central serves, each looked up. Others follow from the version of Spark's Hadoop.
 
 use stoke_model::distribution;
 
@@ -22,6 +22,8 @@ pub enum Library {
     Celeborn,
     /// The server of Spark Connect, which Spark has built in from 4.0 on.
     Connect,
+    /// NVIDIA's accelerator of SQL (RAPIDS).
+    Rapids,
 }
 
 /// Scala, and patch releases of a minor version of Spark that Maven Central has of an artifact of Spark's own. Not every Spark was followed by all of them.
@@ -63,6 +65,66 @@ const ICEBERG: [(&str, &str, &str); 4] = [
     ("4.0", "2.13", "1.10.1"),
     ("4.1", "2.13", "1.12.0"),
 ];
+
+/// Scala, version of the accelerator, and minor versions of Spark with their patch releases.
+type Accelerator = (&'static str, &'static str, &'static [(&'static str, &'static [u32])]);
+
+/// The Sparks that are in each jar: it has a part for each release (`spark356/`), and refuses to start with another.
+const RAPIDS: [Accelerator; 2] = [
+    (
+        "2.12",
+        "25.04.0",
+        &[
+            ("3.3", &[0, 1, 2, 3, 4]),
+            ("3.4", &[0, 1, 2, 3, 4]),
+            ("3.5", &[0, 1, 2, 3, 4, 5]),
+        ],
+    ),
+    (
+        "2.13",
+        "26.08.1",
+        &[
+            ("3.5", &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+            ("4.0", &[0, 1, 2, 3, 4]),
+            ("4.1", &[1, 2, 3]),
+            ("4.2", &[0]),
+        ],
+    ),
+];
+
+/// The accelerator for a Spark.
+fn rapids(version: &str, minor: &str, scala: &str) -> Result<String, (String, String)> {
+    let of_scala = RAPIDS.iter().find(|(with, ..)| *with == scala);
+    let patch: Option<u32> = version.rsplit_once('.').and_then(|(_, patch)| patch.parse().ok());
+    if let Some((_, release, sparks)) = of_scala
+        && let Some(patch) = patch
+        && sparks
+            .iter()
+            .any(|(of, patches)| *of == minor && patches.contains(&patch))
+    {
+        return Ok(format!("com.nvidia:rapids-4-spark_{scala}:{release}"));
+    }
+    let of = |(scala, _, sparks): &Accelerator| {
+        let all: Vec<String> = sparks
+            .iter()
+            .filter_map(|(minor, patches)| match patches {
+                [] => None,
+                [only] => Some(format!("{minor}.{only}")),
+                [first, .., last] => Some(format!("{minor}.{first} to {minor}.{last}")),
+            })
+            .collect();
+        format!("{} with Scala {scala}", all.join(", "))
+    };
+    Err((
+        format!(
+            "NVIDIA's accelerator has a part for each release of Spark, and none for Spark {version} with Scala {scala}: executors would not start"
+        ),
+        format!(
+            "use Spark {}; or write `rapids: false`",
+            RAPIDS.iter().map(of).collect::<Vec<_>>().join(", or ")
+        ),
+    ))
+}
 
 /// The coordinates of a library for a Spark.
 ///
@@ -117,6 +179,7 @@ pub fn fitting(library: Library, spark: &Spark) -> Result<String, (String, Strin
             "org.apache.spark:spark-connect_{scala}:{}",
             released(&CONNECT, &spark.version, scala).unwrap_or_else(|| spark.version.clone())
         )),
+        Library::Rapids => rapids(&spark.version, minor, scala),
         Library::Celeborn => match (minor, scala) {
             ("3.4" | "3.5", "2.12") => Ok("org.apache.celeborn:celeborn-client-spark-3-shaded_2.12:0.5.4".into()),
             _ => Err((
@@ -150,6 +213,22 @@ mod tests {
         assert!(kafka("4.1.0").ends_with("_2.13:4.1.1"));
         // Of a minor version that is not known it is the Spark's own.
         assert!(kafka("4.7.3").ends_with(":4.7.3"));
+        let rapids = |version, scala| of(Library::Rapids, version, scala);
+        assert_eq!(rapids("4.1.3", None).unwrap(), "com.nvidia:rapids-4-spark_2.13:26.08.1");
+        assert_eq!(rapids("3.5.5", None).unwrap(), "com.nvidia:rapids-4-spark_2.12:25.04.0");
+        assert_eq!(
+            rapids("3.5.9", Some("2.13")).unwrap(),
+            "com.nvidia:rapids-4-spark_2.13:26.08.1"
+        );
+        for (version, scala) in [
+            ("3.5.6", None),
+            ("4.1.0", None),
+            ("4.1.4", None),
+            ("4.0.5", None),
+            ("3.4.4", Some("2.13")),
+        ] {
+            assert!(rapids(version, scala).unwrap_err().contains(version), "{version}");
+        }
         let connect = |version, scala| of(Library::Connect, version, scala);
         assert_eq!(
             connect("3.5.9", None).unwrap(),

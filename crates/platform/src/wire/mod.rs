@@ -15,7 +15,7 @@ use stoke_model::distribution;
 
 use crate::component::{self, Gives};
 use crate::render::{Scope, variable};
-use crate::spec::components::{HiveMetastore, ObjectStore, SparkConnect, Tables};
+use crate::spec::components::{Gpu, HiveMetastore, ObjectStore, SparkConnect, Tables};
 use crate::spec::{Component, Spark};
 use crate::store::Cloud;
 
@@ -29,6 +29,8 @@ pub struct Wants {
     pub store: Option<String>,
     pub history: Option<String>,
     pub kafka: Option<String>,
+    /// GPUs of executors with so many cores.
+    pub gpu: Option<(Gpu, i32)>,
     /// Whether it is a server of Spark Connect.
     pub serves: bool,
 }
@@ -43,6 +45,11 @@ impl Wants {
             store: connect.store.clone(),
             history: connect.history.clone(),
             kafka: connect.kafka.clone(),
+            gpu: connect
+                .gpu
+                .clone()
+                .filter(|gpu| gpu.amount > 0)
+                .map(|gpu| (gpu, connect.executors.cores)),
             serves: true,
         }
     }
@@ -112,6 +119,9 @@ fn is_before(version: &str, other: &str) -> bool {
     numbers(version) < numbers(other)
 }
 
+/// Spark's own script that says which GPUs an executor was given.
+const DISCOVERY: &str = "/opt/spark/examples/src/main/scripts/getGpusResources.sh";
+
 struct Work<'a> {
     scope: Scope<'a>,
     spark: &'a Spark,
@@ -135,6 +145,9 @@ pub fn wire(scope: &Scope<'_>, spark: &Spark, wants: &Wants) -> Result<Wired, Ve
     };
     if wants.serves && spark.version.starts_with("3.") {
         work.take("spark", Library::Connect);
+    }
+    if let Some((gpu, cores)) = &wants.gpu {
+        work.gpu(gpu, *cores);
     }
     for (key, name, _) in wants.all() {
         work.wired.uses.insert(name.to_owned());
@@ -368,10 +381,37 @@ impl Work<'_> {
         self.files(key, store);
     }
 
+    /// GPUs: what an executor asks for, what a task takes of it, and who runs SQL on them.
+    fn gpu(&mut self, gpu: &Gpu, cores: i32) {
+        self.set("spark.executor.resource.gpu.amount", gpu.amount.to_string());
+        self.set("spark.executor.resource.gpu.vendor", gpu.vendor.clone());
+        self.set("spark.executor.resource.gpu.discoveryScript", DISCOVERY);
+        self.set("spark.task.resource.gpu.amount", share(gpu.amount, cores));
+        if gpu.rapids {
+            self.take("gpu", Library::Rapids);
+            self.set("spark.plugins", "com.nvidia.spark.SQLPlugin");
+            self.set("spark.rapids.memory.pinnedPool.size", gpu.pinned.clone());
+            self.set("spark.rapids.sql.concurrentGpuTasks", "2");
+        }
+    }
+
     fn kafka(&mut self, name: &str) {
         self.take("kafka", Library::Kafka);
         let servers = format!("{}:9092", self.scope.host(name));
         self.wired.env.push(variable("KAFKA_BOOTSTRAP_SERVERS", servers));
+    }
+}
+
+/// What a task takes of a GPU, so that as many run as an executor has cores: Spark takes a whole number, or a part of a half at most.
+fn share(gpus: i32, cores: i32) -> String {
+    let tasks = (cores.max(1) + gpus.max(1) - 1) / gpus.max(1);
+    match tasks {
+        1 => "1".to_owned(),
+        // Rounded down: `1 / share` is how many Spark counts.
+        tasks => {
+            let digits = format!("{:04}", 10_000 / tasks);
+            format!("0.{}", digits.trim_end_matches('0'))
+        }
     }
 }
 
@@ -383,4 +423,29 @@ pub fn contradicted<'a>(by_hand: &'a BTreeMap<String, String>, wired: &'a Wired)
         (ours != value).then_some((key.as_str(), value.as_str(), ours.as_str()))
     };
     by_hand.iter().filter_map(differs).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn as_many_tasks_as_cores() {
+        for gpus in 1..=16 {
+            for cores in 1..=256 {
+                let share: f64 = share(gpus, cores).parse().unwrap();
+                let of_one = if share <= 0.5 {
+                    (1.0 / share).floor()
+                } else {
+                    1.0 / share
+                };
+                assert!(share <= 0.5 || share == 1.0, "{gpus} {cores} {share}");
+                assert!(of_one * f64::from(gpus) >= f64::from(cores), "{gpus} {cores} {share}");
+            }
+        }
+        assert_eq!(
+            (share(1, 4), share(1, 3), share(2, 4)),
+            ("0.25".into(), "0.3333".into(), "0.5".into())
+        );
+    }
 }

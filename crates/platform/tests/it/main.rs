@@ -10,6 +10,7 @@ mod probes;
 mod stores;
 mod trees;
 mod valid;
+mod values;
 mod wiring;
 
 use stoke_diagnostics::{Diagnostic, Source};

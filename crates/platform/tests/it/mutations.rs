@@ -68,6 +68,8 @@ fn others(path: &str, value: &Value) -> Vec<Value> {
         "memory" => &["3Gi", "3g"],
         "cpuLimit" => &["3"],
         "size" => &["60Gi"],
+        "pinned" => &["3g"],
+        "vendor" => &["nvidia.org", "amd.com"],
         "region" => &["eu-west-2"],
         "idleTimeout" => &["40m"],
         "version" => &["4.0.0", "3.5.7", "3.5.5", "v1", "15.19", "4.1.1", "3.17.1", "3.3.1"],
@@ -128,6 +130,8 @@ fn only_value(path: &str) -> Option<&'static str> {
     }
     match path {
         "components.pg.after[0]" => Some("others need it, and it needs nothing that is later"),
+        "sparks.plain.scala" | "components.lab-cloud.spark" => Some("the accelerator has a part for one of them"),
+        "components.lab-cloud.gpu.vendor" => Some("the accelerator is for one"),
         "components.lab-cloud.kafka" => Some("there is one such component"),
         "sparks.current.scala" => Some("Spark 4 is published for one Scala"),
         "components.schedules.fernetKey.key" | "components.schedules.signingKey.key" => {

@@ -142,3 +142,77 @@ fn what_does_not_go_together_has_its_place() {
         );
     }
 }
+
+/// GPUs of executors, with the accelerator that has a part for the Spark.
+#[test]
+fn gpus_with_the_accelerator_that_fits() {
+    let file = |version: &str, gpu: &str| {
+        format!(
+            "name: g\nnamespace: g\nnodes: {{gpu: {{labels: {{pool: gpu}}, taints: [nvidia.com/gpu]}}, cpu: {{labels: {{pool: cpu}}}}}}\nsparks: {{s: {{version: {version}}}}}\n\
+             components:\n  lab: {{kind: spark-connect, spark: s, nodes: cpu, executors: {{cores: 3, memory: 8g}}, gpu: {gpu}}}\n\
+             environments:\n  dev: {{components: {{lab: {{gpu: {{amount: 0}}}}}}}}\n  prod: {{components: {{lab: {{gpu: {{amount: 2, pinned: 4g}}, executors: {{cores: 4}}}}}}}}\n"
+        )
+    };
+    let of = |file: &stoke_platform::spec::File, environment: Option<&str>| {
+        let resolved = file.in_environment(environment).unwrap();
+        let objects = stoke_platform::render::objects(&resolved.scope());
+        let connect = objects
+            .into_iter()
+            .find(|object| object["kind"] == "SparkConnect")
+            .unwrap();
+        connect["spec"].clone()
+    };
+    let right = crate::right(&file("4.1.3", "{nodes: gpu}"));
+    let spec = of(&right, None);
+    for (key, value) in [
+        ("spark.executor.resource.gpu.amount", "1"),
+        ("spark.executor.resource.gpu.vendor", "nvidia.com"),
+        ("spark.task.resource.gpu.amount", "0.3333"),
+        ("spark.plugins", "com.nvidia.spark.SQLPlugin"),
+        ("spark.rapids.memory.pinnedPool.size", "2g"),
+    ] {
+        assert_eq!(spec["sparkConf"][key], value, "{key} {spec}");
+    }
+    assert_eq!(spec["deps"]["packages"][0], "com.nvidia:rapids-4-spark_2.13:26.08.1");
+    assert_eq!(spec["executor"]["nodeSelector"]["pool"], "gpu");
+    assert_eq!(spec["executor"]["tolerations"][0]["key"], "nvidia.com/gpu");
+    assert_eq!(spec["executor"]["memoryOverhead"], "4915m");
+    assert_eq!(spec["server"]["nodeSelector"]["pool"], "cpu");
+    let prod = of(&right, Some("prod"));
+    assert_eq!(prod["sparkConf"]["spark.task.resource.gpu.amount"], "0.5");
+    assert_eq!(prod["sparkConf"]["spark.executor.resource.gpu.amount"], "2");
+    let dev = of(&right, Some("dev"));
+    assert_eq!(dev["executor"]["nodeSelector"]["pool"], "cpu");
+    assert!(!dev.to_string().contains("gpu"), "{dev}");
+    let without = of(&crate::right(&file("4.1.4", "{rapids: false, nodes: gpu}")), None);
+    assert!(
+        !without.to_string().contains("rapids") && without.to_string().contains("nvidia.com"),
+        "{without}"
+    );
+    for (version, gpu, code, part) in [
+        (
+            "4.1.4",
+            "{nodes: gpu}",
+            "platform-versions",
+            "none for Spark 4.1.4 with Scala 2.13",
+        ),
+        (
+            "3.5.9",
+            "{nodes: gpu}",
+            "platform-versions",
+            "none for Spark 3.5.9 with Scala 2.12",
+        ),
+        ("4.1.3", "{nodes: gpus}", "platform-reference", "did you mean `gpu`"),
+        ("4.1.3", "{vendor: amd.com}", "platform-gpu", "rapids: false"),
+        ("4.1.3", "{vendor: nvidia}", "platform-gpu", "nvidia.com"),
+        ("4.1.3", "{pinned: 2Gi}", "platform-size", "2g"),
+        ("4.1.3", "{amount: 17}", "", "16"),
+    ] {
+        let found = crate::read(&file(version, gpu)).unwrap_err();
+        let text: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert!(
+            found.iter().any(|found| code.is_empty() || found.code == code) && text.join("\n").contains(part),
+            "{version} {gpu}: {text:#?}"
+        );
+    }
+}

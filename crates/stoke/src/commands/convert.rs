@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use stoke_convert::{Converted, Options};
-use stoke_diagnostics::Source;
+use stoke_diagnostics::{Diagnostic, Source};
 use stoke_laptop::machine::Machine;
 use stoke_submit::SparkVersion;
 
@@ -21,6 +21,7 @@ What is not carried as it was is told on standard error, with its place: a warni
 more, an error when it is lost. With an error nothing is printed or written and the exit code is 2, unless --partial is given.
 
   stoke convert pi.yaml --write pi-converted.yaml
+  stoke convert values.yaml --platform --write platform.yaml
   stoke convert nightly.sh --env DAY=2026-01-01
   stoke convert -- spark-submit --deploy-mode cluster --name pi local:///opt/app/main.py")]
 pub struct Arguments {
@@ -36,6 +37,9 @@ pub struct Arguments {
     /// Take what can be converted, even if something is lost
     #[arg(long)]
     partial: bool,
+    /// Make a platform.yaml of Helm values: the server with all that is around it
+    #[arg(long, conflicts_with = "line")]
+    platform: bool,
     /// Name of the application
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -53,6 +57,9 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
     let options = options(arguments)?;
+    if let (true, Some(file)) = (arguments.platform, &arguments.file) {
+        return platform(file, arguments, &options, context);
+    }
     let converted = match &arguments.file {
         None => stoke_convert::command_line(&arguments.line, &Machine, &options),
         Some(file) => {
@@ -82,6 +89,57 @@ pub fn run(arguments: &Arguments, context: &mut Context) -> Outcome<u8> {
         None => context.terminal.out(text),
     }
     Ok(0)
+}
+
+/// Helm values as a `platform.yaml` that passes its check.
+fn platform(file: &str, arguments: &Arguments, options: &Options, context: &mut Context) -> Outcome<u8> {
+    let (name, text) = read(file)?;
+    let made = stoke_convert::platform(&name, &text, options);
+    let mut complaints = made.complaints.clone();
+    let yaml = match &made.file {
+        Some(file) => {
+            let yaml = rendered(std::slice::from_ref(file), Format::Text)?;
+            complaints.extend(of_check(&yaml, &name, &made));
+            Some((file, yaml))
+        }
+        None => None,
+    };
+    let errors = complaints.iter().filter(|complaint| complaint.is_error()).count();
+    let refused = yaml.is_none() || (errors > 0 && !arguments.partial);
+    if refused && context.terminal.format() == Format::Json {
+        context.terminal.json(&json!({ "complaints": complaints }));
+        return Ok(2);
+    }
+    for complaint in &complaints {
+        context.terminal.note(complaint.render());
+    }
+    let Some((file, yaml)) = yaml.filter(|_| !refused) else {
+        return Err(failure(&Converted {
+            documents: made.file.into_iter().collect(),
+            complaints,
+        }));
+    };
+    match (&arguments.write, context.terminal.format()) {
+        (Some(path), _) => std::fs::write(path, format!("{yaml}\n"))
+            .map_err(|error| Failure::environment("stoke::convert::write", format!("{}: {error}", path.display())))?,
+        (None, Format::Json) => context.terminal.json(file),
+        (None, Format::Text) => context.terminal.out(yaml),
+    }
+    Ok(0)
+}
+
+/// What `stoke platform check` says of a file that was made, with the line of the values that each is about.
+fn of_check(yaml: &str, name: &str, made: &stoke_convert::Platform) -> Vec<Diagnostic> {
+    let read = stoke_platform::spec::read(&Source::new("platform.yaml", yaml), &stoke_platform::spec::alone);
+    let found = read.map_or_else(|found| found, |file| file.warnings);
+    let from = |mut complaint: Diagnostic| {
+        complaint.message = match made.origin(&complaint.path) {
+            Some((path, line)) => format!("{} (`{path}`, {name}:{line})", complaint.message),
+            None => format!("{} (in the platform.yaml that is made)", complaint.message),
+        };
+        complaint
+    };
+    found.into_iter().map(from).collect()
 }
 
 fn options(arguments: &Arguments) -> Outcome<Options> {

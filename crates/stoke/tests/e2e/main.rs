@@ -43,6 +43,7 @@ mod pages;
 mod paths;
 mod pipelines;
 mod platform;
+mod platform_chart;
 mod platform_life;
 mod platform_up;
 mod pod_images;
@@ -109,6 +110,7 @@ fn main() -> ExitCode {
         musl::trials(&context),
         pages::trials(&context),
         platform::trials(&context),
+        platform_chart::trials(&context),
         platform_up::trials(&context),
         platform_life::trials(&context),
         policies::trials(&context),

@@ -51,6 +51,7 @@ pub fn trials(context: &Context) -> Vec<Trial> {
             interactive,
         ),
         context.trial("convert: Helm values, without their secrets", &[], helm),
+        context.trial("convert: Helm values as a platform", &[], helm_platform),
     ];
     for (index, (path, line)) in RUNS.into_iter().enumerate() {
         // One of them by default.
@@ -536,5 +537,44 @@ fn helm(context: &Context) -> Result<(), Failed> {
             return Err(format!("a secret is shown:\n{all}").into());
         }
     }
+    Ok(())
+}
+
+fn helm_platform(context: &Context) -> Result<(), Failed> {
+    let home = context.private_home();
+    let work = tempfile::tempdir()?;
+    let kit = crate::common::repository().join("examples/migrate/helm-platform.yaml");
+    let run = |arguments: &[&str]| {
+        crate::common::stoke(home.path(), arguments)
+            .current_dir(work.path())
+            .output()
+    };
+    let name = kit.display().to_string();
+    let made = run(&["convert", &name, "--platform", "--write", "platform.yaml"])?;
+    expect_code(&made, 0)?;
+    expect_parts(
+        &text(&made),
+        &["helm-platform.yaml:27:5", "store-keys", "do not share sessions"],
+    )?;
+    assert!(!text(&made).contains("minioadmin") && !text(&made).contains("open-sesame"));
+    expect_code(&run(&["platform", "check"])?, 0)?;
+    let prod = run(&["platform", "render", "-e", "prod"])?;
+    expect_parts(
+        &text(&prod),
+        &["namespace: spark-prod", "maxExecutors: 50", "kind: ExternalSecret"],
+    )?;
+    // What the check says is said with the line of the values.
+    let celeborn = std::fs::read_to_string(&kit)? + "celeborn: {enabled: true, masters: 3}\n";
+    std::fs::write(work.path().join("values.yaml"), celeborn)?;
+    let refused = run(&["convert", "values.yaml", "--platform"])?;
+    expect_code(&refused, 2)?;
+    expect_parts(
+        &text(&refused),
+        &["Celeborn 0.5.4 has no client for Spark 4.1", "not convertible"],
+    )?;
+    let json = run(&["convert", &name, "--platform", "--output", "json"])?;
+    expect_code(&json, 0)?;
+    let file: serde_json::Value = serde_json::from_slice(&json.stdout)?;
+    assert_eq!(file["components"]["connect"]["executors"]["max"], 10, "{file}");
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What needs no cluster: the file, its objects, trees of files, applications wired.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -8,6 +9,7 @@ use stoke_model::units::people::counted;
 use stoke_platform::component::{CATALOGUE, Embedded};
 use stoke_platform::environment::Resolved;
 use stoke_platform::local;
+use stoke_platform::render::chart::Chart;
 use stoke_platform::render::tree::{self, Form, Repository};
 use stoke_platform::render::{Scope, objects};
 use stoke_platform::spec::{BEGIN, FILE, schema};
@@ -146,6 +148,33 @@ pub struct Render {
     /// Directory of the tree in the repository
     #[arg(long, value_name = "PATH", default_value = "")]
     path: String,
+    /// Version of the chart
+    #[arg(long, value_name = "VERSION", default_value = "0.1.0", value_parser = chart_version)]
+    chart_version: String,
+}
+
+/// A version as Helm takes it: three numbers, and perhaps what comes before a release and a build.
+fn chart_version(text: &str) -> Result<String, String> {
+    let (rest, build) = text
+        .split_once('+')
+        .map_or((text, None), |(rest, build)| (rest, Some(build)));
+    let (numbers, before) = rest
+        .split_once('-')
+        .map_or((rest, None), |(numbers, before)| (numbers, Some(before)));
+    let is_number = |part: &str| part.parse::<u64>().is_ok_and(|number| number.to_string() == part);
+    let are_words = |part: &str| {
+        part.split('.')
+            .all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
+    };
+    let parts: Vec<&str> = numbers.split('.').collect();
+    let is_version = parts.len() == 3
+        && parts.into_iter().all(is_number)
+        && before.is_none_or(are_words)
+        && build.is_none_or(are_words);
+    match is_version {
+        true => Ok(text.to_owned()),
+        false => Err(format!("`{text}` is not a version of a chart; write it like 1.2.3")),
+    }
 }
 
 /// Form of a tree.
@@ -159,6 +188,8 @@ enum Which {
     Argocd,
     /// The same with a GitRepository and a Kustomization of Flux
     Flux,
+    /// A Helm chart, whose values choose the environment and set sizes
+    Chart,
 }
 
 pub fn render(arguments: &Render, context: &mut Context) -> Outcome<u8> {
@@ -198,20 +229,14 @@ pub fn render(arguments: &Render, context: &mut Context) -> Outcome<u8> {
     if arguments.form != Which::Flux {
         resolved.iter().try_for_each(decryptable)?;
     }
-    let scopes: Vec<Scope<'_>> = resolved.iter().map(Resolved::scope).collect();
-    let form = match arguments.form {
-        Which::Plain => Form::Plain,
-        Which::Kustomize => Form::Kustomize,
-        Which::Argocd => Form::ArgoCd,
-        Which::Flux => Form::Flux,
+    let files = match arguments.form {
+        Which::Plain => tree_of(Form::Plain, arguments, &resolved),
+        Which::Kustomize => tree_of(Form::Kustomize, arguments, &resolved),
+        Which::Argocd => tree_of(Form::ArgoCd, arguments, &resolved),
+        Which::Flux => tree_of(Form::Flux, arguments, &resolved),
+        Which::Chart => Chart::of(&resolved).and_then(|chart| chart.files(&arguments.chart_version)),
     };
-    let repository = arguments.repository.as_ref().map(|url| Repository {
-        url: url.clone(),
-        branch: arguments.branch.clone(),
-        path: arguments.path.clone(),
-    });
-    let files = tree::files(form, &scopes, repository.as_ref())
-        .map_err(|error| Failure::input("stoke::platform::yaml", error))?;
+    let files = files.map_err(|error| Failure::input("stoke::platform::yaml", error))?;
     for (path, text) in &files {
         let path = to.join(path);
         let written = path.parent().map_or(Ok(()), std::fs::create_dir_all);
@@ -223,7 +248,7 @@ pub fn render(arguments: &Render, context: &mut Context) -> Outcome<u8> {
             context.terminal.out(path.display());
         }
     }
-    stale(to, &scopes, &files, context);
+    stale(to, &files, context);
     if context.terminal.format() == Format::Json {
         context
             .terminal
@@ -232,11 +257,26 @@ pub fn render(arguments: &Render, context: &mut Context) -> Outcome<u8> {
     Ok(0)
 }
 
+/// The files of a tree.
+fn tree_of(form: Form, arguments: &Render, resolved: &[Resolved]) -> Result<BTreeMap<String, String>, String> {
+    let scopes: Vec<Scope<'_>> = resolved.iter().map(Resolved::scope).collect();
+    let repository = arguments.repository.as_ref().map(|url| Repository {
+        url: url.clone(),
+        branch: arguments.branch.clone(),
+        path: arguments.path.clone(),
+    });
+    tree::files(form, &scopes, repository.as_ref())
+}
+
 /// Files of components that are no longer named: they would be applied on.
-fn stale(to: &Path, scopes: &[Scope<'_>], files: &std::collections::BTreeMap<String, String>, context: &mut Context) {
-    for scope in scopes {
-        let folder = format!("environments/{}", scope.environment);
-        for entry in std::fs::read_dir(to.join(&folder)).into_iter().flatten().flatten() {
+fn stale(to: &Path, files: &BTreeMap<String, String>, context: &mut Context) {
+    let folders: BTreeSet<&str> = files
+        .keys()
+        .filter_map(|path| path.rsplit_once('/'))
+        .map(|(folder, _)| folder)
+        .collect();
+    for folder in folders {
+        for entry in std::fs::read_dir(to.join(folder)).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = format!("{folder}/{name}");
             if name.starts_with("component-") && !files.contains_key(&path) {
