@@ -247,7 +247,10 @@ async fn finish(mut record: Record, end: End, no_record: bool, store: &Store, co
     match end {
         End::Verdict => {}
         End::Judged(said, others) => {
-            record.verdict = said;
+            // That a metric is worse is known, whatever happens later.
+            if (said, record.verdict) != (Conclusion::CannotTell, Conclusion::Worse) {
+                record.verdict = said;
+            }
             reasons.extend(others);
         }
         // What a metric says stands, whatever became of the others.
