@@ -2,7 +2,7 @@
 //!
 //! By default what Spark 4.1.4 answered is replayed from a [record](recorded.rs): logs of one group of [`workloads.py`](workloads.py) and every answer about
 //! them. `STOKE_TESTS=full` asks the real server about those logs and fails where it answers something else (`STOKE_WRITE_RECORDS=1` beside it makes the record
-//! anew), and takes logs of three versions and every group, made by the real Spark of each and kept in the target directory; it asserts that the logs show
+//! again), and takes logs of three versions and every group, made by the real Spark of each and kept in the target directory; it asserts that the logs show
 //! every feature. With `STOKE_HISTORY_SPARKS` (directories of Spark, `:` between them) those Sparks are used instead of installed ones; with
 //! `STOKE_HISTORY_LOGS` the logs of a directory (one directory in it per version) instead of new ones.
 

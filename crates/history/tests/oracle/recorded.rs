@@ -1,7 +1,7 @@
 //! What Spark's own History Server answered, kept with the logs it was asked about.
 //!
 //! Logs are as Spark wrote them; those that are derived from them are made again each time. Tier full asks the real server about the same logs and fails
-//! where it answers something else; `STOKE_WRITE_RECORDS=1` beside it makes logs and record anew.
+//! where it answers something else; `STOKE_WRITE_RECORDS=1` beside it makes logs and record again.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -8,7 +8,7 @@
 //! each sign is seen, so a fair coin does not let the wealth grow in expectation: it is a martingale that stays above zero, and the probability that it ever
 //! reaches `1 / p` is at most `p` (J. Ville, 1939). The bets of symmetric variables are those of V. de la Peña, "A general class of exponential inequalities
 //! for martingales and ratios", 1999; betting as a test, with intervals that hold at all times: A. Ramdas, P. Grünwald, V. Vovk and G. Shafer,
-//! "Game-theoretic statistics and safe anytime-valid inference", 2023. Rates are mixed, as no one knows the noise beforehand, and follow the scale
+//! "Game-theoretic statistics and safe anytime-valid inference", 2023. Rates are mixed, as the noise is not known in advance, and follow the scale
 //! of the pairs before, which a bet may know.
 //!
 //! A ratio against which either side reached `2 / alpha` is out. What remains is an interval that holds the true ratio after every pair at once, with a
