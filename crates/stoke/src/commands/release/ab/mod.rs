@@ -16,7 +16,7 @@ use stoke_release::ledger::{Event, Verdict};
 use stoke_release::oci::Digest;
 
 use self::course::{Course, End};
-use super::shadow::{Options, Stage, value};
+use super::shadow::{Choices, Stage, value};
 use super::{Store, diagnostic, kept, show, steps};
 use crate::cli::Context;
 use crate::commands::run::timeout;
@@ -68,7 +68,7 @@ pub struct Arguments {
     #[arg(long, value_name = "RECORD", conflicts_with_all = ["effect", "alpha", "power", "metric", "seed"])]
     resume: Option<String>,
     #[command(flatten)]
-    asked: Options,
+    asked: Choices,
 }
 
 fn metric(text: &str) -> Result<Metric, String> {

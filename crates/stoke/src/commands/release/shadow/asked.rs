@@ -20,7 +20,7 @@ use crate::failure::{Failure, Outcome};
 
 /// Options of both commands.
 #[derive(clap::Args)]
-pub struct Options {
+pub struct Choices {
     /// A place that they read: s3a://bucket/path; can be given again. Its objects are pinned
     #[arg(long, value_name = "PLACE")]
     pub reads: Vec<String>,
@@ -61,7 +61,7 @@ pub struct Plan {
     pub timeout: Option<Duration>,
 }
 
-impl Options {
+impl Choices {
     /// Reads and checks everything before anything is started.
     pub async fn plan(
         &self,

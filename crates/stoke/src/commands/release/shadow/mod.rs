@@ -17,7 +17,7 @@ use stoke_release::ledger::{Event, Verdict};
 use stoke_release::oci::Digest;
 use stoke_release::shadow::{Conclusion, Facts, GATE, Inputs, KIND, Limits, Record, Side, judge};
 
-pub use self::asked::{Options, Plan};
+pub use self::asked::{Choices, Plan};
 pub use self::side::Ran;
 pub use self::stage::Stage;
 use super::{Store, kept, show, steps};
@@ -53,7 +53,7 @@ pub struct Arguments {
     #[arg(long)]
     keep: bool,
     #[command(flatten)]
-    asked: Options,
+    asked: Choices,
 }
 
 /// What was seen.
