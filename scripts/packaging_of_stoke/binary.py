@@ -60,7 +60,7 @@ def build(here, work, libc):
 
 
 def choose(machine, here, work, libc):
-    """The target, and the C compiler for it where it is another than this machine's. A static one is made when it is asked for: it was not run yet."""
+    """The target, and the C compiler for it where it is another than this machine's. A static one is made when it is asked for: only `stoke run` was tried with it."""
     musl, gnu = f"{machine}-unknown-linux-musl", f"{machine}-unknown-linux-gnu"
     if libc != "musl":
         return gnu, None

@@ -83,7 +83,7 @@ fn overlaid<T: Serialize + DeserializeOwned>(what: &T, overlay: &Value) -> Resul
 }
 
 /// Mappings are merged; anything else takes the place of what was there.
-fn merge(into: &mut Value, set: &Value) {
+pub fn merge(into: &mut Value, set: &Value) {
     match (into, set) {
         (Value::Object(into), Value::Object(set)) => {
             for (key, value) in set {

@@ -3,11 +3,10 @@
 use serde_json::{Map, Value, json};
 use stoke_model::manifest::{Node, join, refused_spark_conf};
 use stoke_model::names;
-use stoke_model::quantity::Quantity;
 use stoke_submit::argv::spark_version_of_image;
 
 use super::blank::is_secret;
-use super::executors::{LEAST_OVERHEAD_MIB, OVERHEAD_SHARE};
+use super::executors::{driver_memory, whole_cores};
 use super::values::{Scalar, Values};
 use crate::Options;
 use crate::report::Report;
@@ -211,9 +210,8 @@ impl Server {
         for path in paths.iter().rev() {
             let quantity = |key: &str| values.text(&format!("{path}.{key}"));
             if let Some(cpu) = quantity("requests.cpu") {
-                match cpu.text.parse::<Quantity>() {
+                match whole_cores(&cpu.text) {
                     Ok(cores) => {
-                        let cores = cores.millicores().div_ceil(1000).max(1);
                         self.server.insert("cores".to_owned(), json!(cores));
                         if format!("{cores}") != cpu.text {
                             report.changed(
@@ -224,12 +222,7 @@ impl Server {
                             );
                         }
                     }
-                    Err(error) => report.lost(
-                        cpu.place,
-                        &cpu.path,
-                        format!("{}: {error}", cpu.text),
-                        "write a quantity such as 2 or 500m",
-                    ),
+                    Err((message, fix)) => report.lost(cpu.place, &cpu.path, message, fix),
                 }
             }
             if let Some(cpu) = quantity("limits.cpu") {
@@ -247,19 +240,8 @@ impl Server {
                 report.changed(requested.place, &requested.path, message, "");
             }
             let Some(total) = limit.or(requested) else { continue };
-            match total.text.parse::<Quantity>() {
-                Ok(bytes) => {
-                    let mib = bytes.bytes() >> 20;
-                    let overhead = LEAST_OVERHEAD_MIB.max(mib.div_ceil(OVERHEAD_SHARE + 1));
-                    let heap = mib.saturating_sub(overhead);
-                    if heap < 471 {
-                        let message = format!(
-                            "{} leaves {heap} MiB of heap, and Spark does not start with less than 471 MiB",
-                            total.text
-                        );
-                        report.lost(total.place, &total.path, message, "give the server 1Gi at least");
-                        continue;
-                    }
+            match driver_memory(&total.text) {
+                Ok((heap, overhead)) => {
                     self.server.insert("memory".to_owned(), json!(format!("{heap}m")));
                     self.server
                         .insert("memoryOverhead".to_owned(), json!(format!("{overhead}m")));
@@ -269,12 +251,7 @@ impl Server {
                     );
                     report.changed(total.place, &total.path, message, "");
                 }
-                Err(error) => report.lost(
-                    total.place,
-                    &total.path,
-                    format!("{}: {error}", total.text),
-                    "write a quantity such as 4Gi",
-                ),
+                Err((message, fix)) => report.lost(total.place, &total.path, message, fix),
             }
         }
     }

@@ -10,7 +10,37 @@ use crate::report::Report;
 
 /// Least memory outside of the heap, and its share of the heap, as Spark has them.
 pub(super) const LEAST_OVERHEAD_MIB: u64 = 384;
-pub(super) const OVERHEAD_SHARE: u64 = 10;
+const OVERHEAD_SHARE: u64 = 10;
+/// Spark does not start with less heap.
+const LEAST_HEAP_MIB: u64 = 471;
+
+/// What is wrong with a quantity, and its fix.
+pub(super) type Wrong = (String, &'static str);
+
+/// The cores that Spark counts of a CPU request: whole ones, one at least.
+pub(super) fn whole_cores(text: &str) -> Result<u64, Wrong> {
+    match text.parse::<Quantity>() {
+        Ok(cores) => Ok(cores.millicores().div_ceil(1000).max(1)),
+        Err(error) => Err((format!("{text}: {error}"), "write a quantity such as 2 or 500m")),
+    }
+}
+
+/// Heap and what Spark adds outside of it, in MiB, that together fill the container of a driver.
+pub(super) fn driver_memory(text: &str) -> Result<(u64, u64), Wrong> {
+    let bytes: Quantity = text
+        .parse()
+        .map_err(|error| (format!("{text}: {error}"), "write a quantity such as 4Gi"))?;
+    let mib = bytes.bytes() >> 20;
+    let overhead = LEAST_OVERHEAD_MIB.max(mib.div_ceil(OVERHEAD_SHARE + 1));
+    let heap = mib.saturating_sub(overhead);
+    match heap < LEAST_HEAP_MIB {
+        true => Err((
+            format!("{text} leaves {heap} MiB of heap, and Spark does not start with less than {LEAST_HEAP_MIB} MiB"),
+            "give the server 1Gi at least",
+        )),
+        false => Ok((heap, overhead)),
+    }
+}
 
 impl Server {
     pub(super) fn executors(&mut self, values: &Values<'_>, roots: &[String], report: &mut Report) {

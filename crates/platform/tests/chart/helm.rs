@@ -5,6 +5,7 @@ use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
+use stoke_platform::environment::merge;
 use stoke_platform::render::chart::knob::{Knob, nested};
 use stoke_platform::render::chart::trace::{Objects, name, named};
 use stoke_platform::render::tree::yaml;
@@ -156,17 +157,6 @@ fn values(set: &[(Knob, Value)]) -> Value {
         );
     }
     all
-}
-
-fn merge(into: &mut Value, from: &Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (into, from) => *into = from.clone(),
-    }
 }
 
 fn seeded(helm: &Path) -> Result<(), String> {

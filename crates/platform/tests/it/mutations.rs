@@ -30,7 +30,7 @@ fn leaves(path: &str, value: &Value, into: &mut Vec<(String, Value)>) {
     }
 }
 
-fn set(whole: &Value, path: &str, value: Value) -> Value {
+pub fn set(whole: &Value, path: &str, value: Value) -> Value {
     use stoke_model::manifest::{Step, parse_path};
     let mut whole = whole.clone();
     let mut at = &mut whole;

@@ -8,6 +8,8 @@ use stoke_testkit::Tier;
 use stoke_testkit::damage::Numbers;
 use stoke_testkit::generated::repository;
 
+use crate::mutations::set;
+
 fn kit() -> String {
     std::fs::read_to_string(repository("examples/migrate/helm-platform.yaml")).unwrap()
 }
@@ -243,20 +245,6 @@ fn what_is_carried_follows_the_values() {
     }
     println!("{changed} values change the file, {refused} are refused when changed");
     assert!(changed > 60, "{changed}");
-}
-
-fn set(whole: &Value, path: &str, value: Value) -> Value {
-    use stoke_model::manifest::{Step, parse_path};
-    let mut whole = whole.clone();
-    let mut at = &mut whole;
-    for step in parse_path(path) {
-        at = match step {
-            Step::Key(key) => &mut at[key],
-            Step::Index(index) => &mut at[index],
-        };
-    }
-    *at = value;
-    whole
 }
 
 #[test]

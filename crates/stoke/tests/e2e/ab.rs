@@ -1,13 +1,12 @@
 //! A/B: real Sparks in turn, a planted slowdown, an equal release, and everything that must not be counted in silence.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
-use crate::common::{Context, Need, expect_code, expect_parts, full, text};
+use crate::common::{Context, Need, expect_code, expect_parts, full, once_said, text};
 use crate::shadow::{OLD, World};
 
 pub fn trials(context: &Context) -> Vec<Trial> {
@@ -176,38 +175,11 @@ fn kept(context: &Context) -> Result<(), Failed> {
 
     let same = world.release(&format!("{OLD}\nprint(2)"))?;
     let asked = arguments(&world, &same, &["--alpha", "0.1", "--effect", "40%", "--seed", "11"]);
-    // Until a line, then this is done.
-    let until =
-        |asked: &[&str], sign: &str, act: &dyn Fn(u32) -> Result<(), Failed>| -> Result<(i32, String), Failed> {
-            let mut child = world
-                .command(asked)
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()?;
-            let (mut seen, mut done) = (String::new(), false);
-            if let Some(lines) = child.stderr.take() {
-                for line in BufReader::new(lines).lines() {
-                    let line = line?;
-                    if !done && line.contains(sign) {
-                        done = true;
-                        act(child.id())?;
-                    }
-                    seen.push_str(&line);
-                    seen.push('\n');
-                }
-            }
-            let output = child.wait_with_output()?;
-            seen.push_str(&String::from_utf8_lossy(&output.stdout));
-            if !done {
-                return Err(format!("`{sign}` was never said: {seen}").into());
-            }
-            Ok((output.status.code().unwrap_or(-1), seen))
-        };
     let interrupt = |id: u32| -> Result<(), Failed> {
         std::thread::sleep(Duration::from_secs(3));
         expect_code(&Command::new("kill").args(["-INT", &id.to_string()]).output()?, 0)
     };
-    let (code, seen) = until(&asked, "pair 2: the", &interrupt)?;
+    let (code, seen) = once_said(&mut world.command(&asked), "pair 2: the", &interrupt)?;
     if code != 130 {
         return Err(format!("{code}: {seen}").into());
     }
@@ -225,7 +197,7 @@ fn kept(context: &Context) -> Result<(), Failed> {
     // It goes on with what it had; then an input changes, and nothing is concluded.
     let again = arguments(&world, &same, &["--resume", &evidence]);
     let change = |_: u32| world.put("orders/part-1.csv", "id,country,amount\n1,DE,1.0\n");
-    let (code, seen) = until(&again, "pair 2: the", &change)?;
+    let (code, seen) = once_said(&mut world.command(&again), "pair 2: the", &change)?;
     if code != 3 {
         return Err(format!("{code}: {seen}").into());
     }

@@ -1,6 +1,7 @@
 //! What the tests stand on: the binary, a home shared by all tests, the Sparks in it, and programs that may or may not be there.
 
 use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -342,4 +343,31 @@ pub fn processes_of(home: &Path) -> Vec<String> {
             (ours && !command.is_empty()).then_some(format!("{}: {command}", process.display()))
         })
         .collect()
+}
+
+/// Runs a command, and once it has said a line does this to it: its exit code (-1 when it was killed) and all that it said.
+pub fn once_said(
+    command: &mut Command,
+    sign: &str,
+    act: &dyn Fn(u32) -> Result<(), Failed>,
+) -> Result<(i32, String), Failed> {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (mut seen, mut done) = (String::new(), false);
+    if let Some(lines) = child.stderr.take() {
+        for line in BufReader::new(lines).lines() {
+            let line = line?;
+            if !done && line.contains(sign) {
+                done = true;
+                act(child.id())?;
+            }
+            seen.push_str(&line);
+            seen.push('\n');
+        }
+    }
+    let output = child.wait_with_output()?;
+    seen.push_str(&String::from_utf8_lossy(&output.stdout));
+    if !done {
+        return Err(format!("`{sign}` was never said: {seen}").into());
+    }
+    Ok((output.status.code().unwrap_or(-1), seen))
 }

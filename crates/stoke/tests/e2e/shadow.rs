@@ -1,8 +1,7 @@
 //! Proof by data: real Sparks in the shadow of each other, on one object store.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
@@ -15,7 +14,7 @@ use stoke_objectstore::store::objects::{self, NewObject};
 use stoke_objectstore::store::record::Record;
 use stoke_objectstore::store::{Store, buckets};
 
-use crate::common::{Context, Need, expect_code, expect_parts, full, stoke, text};
+use crate::common::{Context, Need, expect_code, expect_parts, full, once_said, stoke, text};
 
 pub fn trials(context: &Context) -> Vec<Trial> {
     let needs = || -> Vec<Need> {
@@ -438,31 +437,8 @@ fn bad_worlds(context: &Context) -> Result<(), Failed> {
 fn interrupted(context: &Context) -> Result<(), Failed> {
     let world = World::new(context)?;
     let slow = world.release(&format!("import time; time.sleep(0)\n{OLD}"))?;
-    // Until a line, then this is done.
-    let until = |sign: &str, act: &dyn Fn(u32) -> Result<(), Failed>| -> Result<(i32, String), Failed> {
-        let mut child = world
-            .command(&world.arguments(&slow, &[]))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let (mut seen, mut done) = (String::new(), false);
-        if let Some(lines) = child.stderr.take() {
-            for line in BufReader::new(lines).lines() {
-                let line = line?;
-                if !done && line.contains(sign) {
-                    done = true;
-                    act(child.id())?;
-                }
-                seen.push_str(&line);
-                seen.push('\n');
-            }
-        }
-        let output = child.wait_with_output()?;
-        seen.push_str(&String::from_utf8_lossy(&output.stdout));
-        if !done {
-            return Err(format!("`{sign}` was never said: {seen}").into());
-        }
-        Ok((output.status.code().unwrap_or(-1), seen))
+    let until = |sign: &str, act: &dyn Fn(u32) -> Result<(), Failed>| {
+        once_said(&mut world.command(&world.arguments(&slow, &[])), sign, act)
     };
     let signal = |name: &'static str| {
         move |id: u32| -> Result<(), Failed> {

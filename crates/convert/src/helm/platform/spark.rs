@@ -11,7 +11,7 @@ use super::making::Making;
 use super::stores::{METASTORE, Stores};
 use crate::Options;
 use crate::helm::blank::is_secret;
-use crate::helm::executors::{LEAST_OVERHEAD_MIB, OVERHEAD_SHARE};
+use crate::helm::executors::{LEAST_OVERHEAD_MIB, driver_memory, whole_cores};
 use crate::helm::values::Scalar;
 
 pub(super) const SPARK: &str = "current";
@@ -128,9 +128,8 @@ pub(super) fn sizes(making: &mut Making<'_>, root: &str, to: &[&str]) {
     let of = |key: &str| format!("{root}.resources.{key}");
     let at = |key: &'static str| -> Vec<&str> { to.iter().copied().chain(["server", key]).collect() };
     if let Some(cpu) = making.text(&of("requests.cpu")) {
-        match cpu.text.parse::<Quantity>() {
+        match whole_cores(&cpu.text) {
             Ok(cores) => {
-                let cores = cores.millicores().div_ceil(1000).max(1);
                 making.put(&cpu, &at("cores"), cores);
                 if cores.to_string() != cpu.text {
                     making.changed(
@@ -140,11 +139,7 @@ pub(super) fn sizes(making: &mut Making<'_>, root: &str, to: &[&str]) {
                     );
                 }
             }
-            Err(error) => making.lost(
-                &cpu,
-                format!("{}: {error}", cpu.text),
-                "write a quantity such as 2 or 500m",
-            ),
+            Err((message, fix)) => making.lost(&cpu, message, fix),
         }
     }
     if let Some(cpu) = making.text(&of("limits.cpu")) {
@@ -170,19 +165,8 @@ pub(super) fn sizes(making: &mut Making<'_>, root: &str, to: &[&str]) {
         }
     }
     let Some(total) = most.or(asked) else { return };
-    match total.text.parse::<Quantity>() {
-        Ok(bytes) => {
-            let mib = bytes.bytes() >> 20;
-            let overhead = LEAST_OVERHEAD_MIB.max(mib.div_ceil(OVERHEAD_SHARE + 1));
-            let heap = mib.saturating_sub(overhead);
-            if heap < 471 {
-                let message = format!(
-                    "{} leaves {heap} MiB of heap, and Spark does not start with less than 471 MiB",
-                    total.text
-                );
-                making.lost(&total, message, "give the server 1Gi at least");
-                return;
-            }
+    match driver_memory(&total.text) {
+        Ok((heap, _)) => {
             making.put(&total, &at("memory"), format!("{heap}m"));
             let message = format!(
                 "{} of the container become {heap}m of heap and what Spark adds outside of it; in the kit the heap was Spark's 1g",
@@ -190,11 +174,7 @@ pub(super) fn sizes(making: &mut Making<'_>, root: &str, to: &[&str]) {
             );
             making.changed(&total, message, "");
         }
-        Err(error) => making.lost(
-            &total,
-            format!("{}: {error}", total.text),
-            "write a quantity such as 4Gi",
-        ),
+        Err((message, fix)) => making.lost(&total, message, fix),
     }
 }
 

@@ -216,6 +216,24 @@ fn comparison(gate: &str, bytes: &[u8], release: &Digest) -> Outcome<Option<Comp
     })
 }
 
+/// Adds what a comparison of two releases came to, with the digest of its record.
+pub async fn compared(
+    store: &Store,
+    gate: &str,
+    (release, against): (&Digest, &Digest),
+    verdict: Verdict,
+    evidence: &Digest,
+) -> Outcome<()> {
+    let event = Event::Verified {
+        release: release.clone(),
+        gate: gate.to_owned(),
+        verdict,
+        evidence: Some(evidence.clone()),
+        against: Some(against.clone()),
+    };
+    add(store, &event).await
+}
+
 pub async fn add(store: &Store, event: &Event) -> Outcome<()> {
     let known = store.known.as_ref();
     let entries = store

@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use stoke_diagnostics::{Diagnostic, Severity};
 use stoke_release::ab::{self, Conclusion, Design, Finding, GATE, KIND, Metric, RULE, Record, Standing};
-use stoke_release::ledger::{Event, Verdict};
+use stoke_release::ledger::Verdict;
 use stoke_release::oci::Digest;
 
 use self::course::{Course, End};
@@ -276,14 +276,8 @@ async fn finish(mut record: Record, end: End, no_record: bool, store: &Store, co
     // Pairs cost hours: they are kept, also without a verdict.
     store.releases.put_evidence(&evidence, &bytes).await.map_err(kept)?;
     if let Some(verdict) = verdict.filter(|_| !no_record) {
-        let event = Event::Verified {
-            release: record.release.clone(),
-            gate: GATE.to_owned(),
-            verdict,
-            evidence: Some(evidence.clone()),
-            against: Some(record.against.clone()),
-        };
-        steps::add(store, &event).await?;
+        let of = (&record.release, &record.against);
+        steps::compared(store, GATE, of, verdict, &evidence).await?;
     }
     let terminal = &mut context.terminal;
     match terminal.format() {

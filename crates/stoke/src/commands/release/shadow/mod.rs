@@ -13,7 +13,7 @@ mod world;
 use jiff::Timestamp;
 use serde_json::Value;
 use stoke_insight::compare::{Comparison, compare};
-use stoke_release::ledger::{Event, Verdict};
+use stoke_release::ledger::Verdict;
 use stoke_release::oci::Digest;
 use stoke_release::shadow::{Conclusion, Facts, GATE, Inputs, KIND, Limits, Record, Side, judge};
 
@@ -186,14 +186,8 @@ async fn finish(
     };
     if let Some(verdict) = verdict.filter(|_| !arguments.asked.no_record) {
         store.releases.put_evidence(&evidence, &bytes).await.map_err(kept)?;
-        let event = Event::Verified {
-            release: record.release.clone(),
-            gate: GATE.to_owned(),
-            verdict,
-            evidence: Some(evidence.clone()),
-            against: Some(record.against.clone()),
-        };
-        steps::add(store, &event).await?;
+        let of = (&record.release, &record.against);
+        steps::compared(store, GATE, of, verdict, &evidence).await?;
     }
     let terminal = &mut context.terminal;
     match terminal.format() {
